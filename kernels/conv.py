@@ -1,0 +1,159 @@
+"""Grouped convolution over any number of axes (as CNNs mean it: correlation) and its adjoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from .dispatch import Array, Case, kernel
+from .symbol import Shape, cut, known, node
+from .window import Window, padded, unpadded, window
+
+STRIP = 1 << 19  # elements of the matrix that one GEMM multiplies: it should stay in the cache
+
+
+@kernel
+def conv(x: Array, w: Array, b: Array | None, window: Window, group: int) -> Array:
+    """y[n, o] = b[o] + the sum over the o-th filter's channels and window of x * w[o].
+
+    x is (n, c, ...), w is (o, c / group, *kernel), b is (o,) or None.
+    """
+    counts = window.sizes(x.shape[2:])
+    x = padded(x, window, 0)
+    filters = as_matrices(w, group)
+    y = np.empty((x.shape[0], w.shape[0], *counts), x.dtype)
+    for image, result in zip(x, y, strict=True):
+        flat = result.reshape(group, w.shape[0] // group, math.prod(counts))
+        for rows, places in strips(w, group, counts):
+            columns = patches(image, window, counts, rows).reshape(group, filters.shape[2], -1)
+            np.matmul(filters, columns, out=flat[:, :, places])
+    return y if b is None else y + over_channels(b, window)
+
+
+@kernel
+def conv_backward(dy: Array, w: Array, shape: Shape, window: Window, group: int) -> Array:
+    """The adjoint of conv in x of `shape`: an output spreads over the window it was read from."""
+    spatial = shape[2:]
+    counts = dy.shape[2:]
+    filters = as_matrices(w, group).transpose(0, 2, 1)
+    grown = [size + sum(pair) for size, pair in zip(shape, window.padding(spatial), strict=True)]
+    dx = np.zeros(grown, dy.dtype)
+    for diff, result in zip(dy, dx, strict=True):
+        flat = diff.reshape(group, w.shape[0] // group, math.prod(counts))
+        for rows, places in strips(w, group, counts):
+            columns = filters @ flat[:, :, places]
+            part = (rows.stop - rows.start, *counts[1:])
+            spread(result, columns.reshape(shape[1], *window.kernel, *part), window, rows)
+    return unpadded(dx, window, spatial)
+
+
+def as_matrices(w: Array, group: int) -> Array:
+    """Filters as (group, filters of a group, elements of a filter)."""
+    return w.reshape(group, w.shape[0] // group, math.prod(w.shape[1:]))
+
+
+def over_channels(b: Array, window: Window) -> Array:
+    """A value for each channel, ready to meet (n, c, ...)."""
+    return b.reshape(-1, *(1,) * window.rank)
+
+
+def strips(w: Array, group: int, counts: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
+    """The result cut into rows whose patches make a matrix of about STRIP elements.
+
+    Yields rows, and the same as places of the flattened result. The borders depend on shapes
+    alone, so that the same call always rounds alike.
+    """
+    row = math.prod(counts[1:])
+    step = max(1, STRIP // (group * math.prod(w.shape[1:]) * row))
+    for start in range(0, counts[0], step):
+        stop = min(start + step, counts[0])
+        yield slice(start, stop), slice(start * row, stop * row)
+
+
+def patches(image: Array, window: Window, counts: tuple[int, ...], rows: slice) -> Array:
+    """What the windows of these result rows see, (c, *kernel, rows, ...); no copy for 1x1."""
+    first = window.strides[0] * rows.start
+    counts = (rows.stop - rows.start, *counts[1:])
+    image = image[:, first:]
+    sweeps = window.offsets(counts)
+    if math.prod(window.kernel) == 1:
+        ((_, sweep),) = sweeps
+        return image[sweep[1:]]
+    result = np.empty((image.shape[0], *window.kernel, *counts), image.dtype)
+    for place, sweep in sweeps:
+        result[(slice(None), *place)] = image[sweep[1:]]
+    return result
+
+
+def spread(image: Array, columns: Array, window: Window, rows: slice) -> None:
+    """Add patches back to where `patches` read them."""
+    counts = columns.shape[1 + window.rank :]
+    image = image[:, window.strides[0] * rows.start :]
+    for place, sweep in window.offsets(counts):
+        image[sweep[1:]] += columns[(slice(None), *place)]
+
+
+@conv.onnx
+def _(x: Array, w: Array, b: Array | None, window: Window, group: int) -> Array:
+    inputs = (x, w) if b is None else (x, w, b)
+    dims = (known(x.shape)[0], w.shape[0], *window.dims(x.shape))
+    return node("Conv", *inputs, group=group, **window.attributes(), dims=dims)
+
+
+@conv_backward.onnx
+def _(dy: Array, w: Array, shape: Shape, window: Window, group: int) -> Array:
+    reach = [span - 1 for span in window.span]
+    fits = all(pad <= far for pad, far in zip(window.pads, reach * 2, strict=True))
+    if set(window.strides) == {1} and fits:
+        # a convolution by the mirrored filters, which runtimes do far faster than ConvTranspose
+        mirrored = swapped(w, group)
+        if math.prod(window.kernel) > 1:
+            mirrored = mirrored[(slice(None), slice(None), *[slice(None, None, -1)] * window.rank)]
+        back = [far - pad for far, pad in zip(reach * 2, window.pads, strict=True)]
+        attributes = window._replace(pads=tuple(back)).attributes()
+        return node("Conv", dy, mirrored, group=group, **attributes, dims=known(shape))
+    # The strides may leave elements at the far end that no window reads: ask for all of them,
+    # then cut at the true size. That is right for any size, known or not.
+    attributes = window._replace(pads=(*window.before, *(0,) * window.rank)).attributes()
+    extra = [stride - 1 for stride in window.strides]
+    dims = (*known(shape)[:2], *(None,) * window.rank)
+    dx = node("ConvTranspose", dy, w, group=group, output_padding=extra, **attributes, dims=dims)
+    far = {axis: slice(0, size) for axis, size in enumerate(shape) if axis > 1}
+    return cut(dx, far, known(shape))
+
+
+def swapped(w: Array, group: int) -> Array:
+    """Filters with inputs and outputs exchanged inside each group."""
+    outputs, inputs, *kernel = w.shape
+    axes = range(3, 3 + len(kernel))
+    grouped = w.reshape(group, outputs // group, inputs, *kernel).transpose(0, 2, 1, *axes)
+    return grouped.reshape(group * inputs, outputs // group, *kernel)
+
+
+WINDOWS = [
+    window((3, 2), (1, 1), (1, 0, 2, 1)),  # asymmetric padding
+    window((3, 2), (2, 3), (0, 1, 1, 0)),  # strides that leave rows unread
+    window((3, 2), (1, 2), (2, 0, 0, 1), (2, 3)),  # dilated
+    window((3, 2), (1, 1), (3, 2, 3, 2)),  # more padding than the mirrored filter can take
+    window((1, 1)),
+    window((1, 1), (2, 3)),
+]
+
+
+@conv.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    x = random.normal(size=(2, 6, 11, 14))
+    for case in WINDOWS:
+        for group, b in ((1, random.normal(size=8)), (2, None), (6, None)):
+            outputs = 12 if group == 6 else 8
+            yield x, random.normal(size=(outputs, 6 // group, *case.kernel)), b, case, group
+
+
+@conv_backward.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    assert conv.draw
+    for x, w, _, case, group in conv.draw(random):
+        dy = random.normal(size=(x.shape[0], w.shape[0], *case.sizes(x.shape[2:])))
+        yield dy, w, x.shape, case, group

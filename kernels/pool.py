@@ -1,0 +1,224 @@
+"""Pooling over windows and its adjoints.
+
+What max_pool notes for its way back belongs to the pair: callers only carry it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from .conv import conv, conv_backward
+from .dispatch import Array, Case, kernel
+from .symbol import Shape, Symbol, known, node, vector, zeros
+from .window import Window, padded, unpadded, window
+
+
+@kernel
+def max_pool(x: Array, window: Window) -> tuple[Array, Array]:
+    """The largest value of each window, and where it was: a flat index into x.
+
+    x is (n, c, ...); the first of equal values wins, in the order of memory.
+    """
+    full = padded(x, window, -np.inf)
+    # the place in an unpadded plane of each element of a padded one
+    places = np.arange(math.prod(x.shape[2:])).reshape(1, 1, *x.shape[2:])
+    places = padded(places, window, 0)
+    first, *others = (sweep for _, sweep in window.offsets(window.sizes(x.shape[2:])))
+    y = full[first].copy()
+    where = np.broadcast_to(places[first], y.shape).copy()
+    for sweep in others:
+        value = full[sweep]
+        np.copyto(where, places[sweep], where=value > y)
+        np.maximum(y, value, out=y)
+    planes = np.arange(x.shape[0] * x.shape[1]).reshape(*x.shape[:2], *(1,) * window.rank)
+    where += planes * math.prod(x.shape[2:])
+    return y, where
+
+
+@kernel
+def max_pool_backward(dy: Array, where: Array, shape: Shape) -> Array:
+    """The adjoint: an output goes to the input it came from; overlapping windows add up."""
+    dx = np.zeros(math.prod(shape), dy.dtype)
+    np.add.at(dx, where.reshape(-1), dy.reshape(-1))
+    return dx.reshape(shape)
+
+
+@kernel
+def average_pool(x: Array, window: Window, include_pad: bool) -> Array:
+    """The mean of each window of x (n, c, ...), over the padding too if `include_pad`."""
+    spatial = x.shape[2:]
+    full = padded(x, window, 0)
+    y = np.zeros((*x.shape[:2], *window.sizes(spatial)), x.dtype)
+    for _, sweep in window.offsets(window.sizes(spatial)):
+        y += full[sweep]
+    return y / counted(spatial, window, include_pad).astype(x.dtype)
+
+
+@kernel
+def average_pool_backward(dy: Array, shape: Shape, window: Window, include_pad: bool) -> Array:
+    """The adjoint for an input of `shape`: a window's elements share its diff equally."""
+    spatial = shape[2:]
+    grown = [size + sum(pair) for size, pair in zip(shape, window.padding(spatial), strict=True)]
+    dx = np.zeros(grown, dy.dtype)
+    share = dy / counted(spatial, window, include_pad).astype(dy.dtype)
+    for _, sweep in window.offsets(dy.shape[2:]):
+        dx[sweep] += share
+    return unpadded(dx, window, spatial)
+
+
+def counted(spatial: tuple[int, ...], window: Window, include_pad: bool) -> Array:
+    """How many elements each window averages over: what ceil mode adds never counts."""
+    result = np.ones(())
+    for size, count, length, stride, dilation, before, after in zip(
+        spatial, window.sizes(spatial), window.kernel, window.strides, window.dilations,
+        window.before, window.after, strict=True,
+    ):  # fmt: skip
+        starts = np.arange(count) * stride - before
+        places = starts[:, None] + np.arange(length) * dilation
+        low, high = (-before, size + after) if include_pad else (0, size)
+        result = np.multiply.outer(result, ((places >= low) & (places < high)).sum(1))
+    return result
+
+
+@kernel
+def global_max_pool(x: Array) -> tuple[Array, Array]:
+    """The largest value of each plane of x (n, c, ...), and where it was: the first of equals."""
+    flat = x.reshape(x.shape[0], x.shape[1], -1)
+    where = flat.argmax(2, keepdims=True)
+    y = np.take_along_axis(flat, where, 2)
+    return y.reshape(*x.shape[:2], *(1,) * (x.ndim - 2)), where
+
+
+@kernel
+def global_max_pool_backward(dy: Array, where: Array, shape: Shape) -> Array:
+    """The adjoint: each plane's diff goes to its largest value."""
+    dx = np.zeros((shape[0], shape[1], math.prod(shape[2:])), dy.dtype)
+    np.put_along_axis(dx, where, dy.reshape(where.shape), 2)
+    return dx.reshape(shape)
+
+
+@max_pool.onnx
+def _(x: Array, window: Window) -> tuple[Array, Array]:
+    dims = (*known(x.shape)[:2], *window.dims(x.shape))
+    ceil = int(window.ceil)
+    y, where = node("MaxPool", x, ceil_mode=ceil, **window.attributes(), dims=[dims, dims])
+    where.dtype = np.dtype(np.int64)  # ONNX defines the same flat index into x
+    return y, where
+
+
+@max_pool_backward.onnx
+def _(dy: Array, where: Array, shape: Shape) -> Array:
+    flat = zeros(dy.graph, (math.prod(shape),), dy.dtype)  # type: ignore[attr-defined]
+    ones = (where.reshape(-1), dy.reshape(-1))
+    flat = node("ScatterElements", flat, *ones, axis=0, reduction="add", dims=flat.dims)
+    return flat.reshape(shape)
+
+
+@average_pool.onnx
+def _(x: Array, window: Window, include_pad: bool) -> Array:
+    if set(window.dilations) != {1}:
+        # AveragePool learnt dilations in opset 19: until then, a convolution by ones
+        if window.ceil:
+            raise NotImplementedError("an average over dilated windows has no ceil mode in ONNX")
+        ones = np.ones((x.shape[1], 1, *window.kernel), x.dtype)
+        return conv(x, ones, None, window, x.shape[1]) / counts(x.shape[2:], window, include_pad)
+    attributes = window.attributes() | {"count_include_pad": int(include_pad)}
+    del attributes["dilations"]
+    dims = (*known(x.shape)[:2], *window.dims(x.shape))
+    return node("AveragePool", x, ceil_mode=int(window.ceil), **attributes, dims=dims)
+
+
+@average_pool_backward.onnx
+def _(dy: Array, shape: Shape, window: Window, include_pad: bool) -> Array:
+    # what a convolution by ones does on its way back
+    share = dy / counts(shape[2:], window, include_pad)
+    ones = np.ones((shape[1], 1, *window.kernel), dy.dtype)
+    return conv_backward(share, ones, shape, window, shape[1])
+
+
+def counts(spatial: Shape, window: Window, include_pad: bool) -> Array:
+    """`counted`, also for sizes that only a run will tell: a convolution of ones by ones."""
+    if None not in known(spatial):
+        return counted(spatial, window, include_pad)
+    graph = next(size.graph for size in spatial if isinstance(size, Symbol))
+    one = graph.constant(np.ones((), np.float32))
+    plane = node("Expand", one, vector(graph, (1, 1, *spatial)), dims=(1, 1, *known(spatial)))
+    if include_pad:
+        ends = list(zip(window.before, window.after, strict=True))
+        plane = np.pad(plane, ((0, 0), (0, 0), *ends), constant_values=1)
+        window = window._replace(pads=(0,) * 2 * window.rank)
+    if window.ceil:
+        beyond = [stride - 1 for stride in window.strides]
+        after = [pad + more for pad, more in zip(window.after, beyond, strict=True)]
+        window = window._replace(pads=(*window.before, *after))
+    ones = np.ones((1, 1, *window.kernel), np.float32)
+    return node("Conv", plane, ones, **window.attributes(), dims=(1, 1, *[None] * window.rank))
+
+
+@global_max_pool.onnx
+def _(x: Array) -> tuple[Array, Array]:
+    flat = x.reshape(*x.shape[:2], -1)
+    where = np.argmax(flat, axis=2, keepdims=True)
+    y = node("GlobalMaxPool", x, dims=(*known(x.shape)[:2], *(1,) * (x.ndim - 2)))
+    return y, where
+
+
+@global_max_pool_backward.onnx
+def _(dy: Array, where: Array, shape: Shape) -> Array:
+    plane = math.prod(shape[2:])
+    flat = zeros(dy.graph, (*shape[:2], plane), dy.dtype)  # type: ignore[attr-defined]
+    ones = dy.reshape(*shape[:2], 1)
+    flat = node("ScatterElements", flat, where, ones, axis=2, dims=flat.dims)
+    return flat.reshape(shape)
+
+
+WINDOWS = [
+    window((3, 2), (2, 2), (1, 0, 0, 1)),  # asymmetric padding, overlapping
+    window((2, 3), (3, 2), (0, 1, 1, 1)),
+    window((3, 3), (2, 2), ceil=True),
+    window((3, 3), (2, 3), (1, 1, 1, 1), ceil=True),
+    window((2, 3), (1, 1), dilations=(3, 2)),
+]
+
+
+@max_pool.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    for case in WINDOWS:
+        yield random.normal(size=(2, 3, 10, 13)), case
+
+
+@max_pool_backward.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    for case in WINDOWS:
+        x = random.normal(size=(2, 3, 10, 13))
+        _, where = max_pool(x, case)
+        yield random.normal(size=where.shape), where, x.shape
+
+
+@average_pool.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    for case in WINDOWS:
+        for include_pad in (False, True):
+            yield random.normal(size=(2, 3, 10, 13)), case, include_pad
+
+
+@average_pool_backward.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    for case in WINDOWS:
+        for include_pad in (False, True):
+            dy = random.normal(size=(2, 3, *case.sizes((10, 13))))
+            yield dy, (2, 3, 10, 13), case, include_pad
+
+
+@global_max_pool.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    yield (random.normal(size=(2, 3, 5, 7)),)
+
+
+@global_max_pool_backward.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    where = random.integers(35, size=(2, 3, 1))
+    yield random.normal(size=(2, 3, 1, 1)), where, (2, 3, 5, 7)

@@ -1,0 +1,38 @@
+"""The rectifier and the gate that it is on the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .dispatch import Array, Case, kernel
+from .symbol import node
+
+
+@kernel
+def relu(x: Array) -> Array:
+    """max(x, 0)"""
+    return np.maximum(x, 0)
+
+
+@kernel
+def relu_backward(dy: Array, y: Array) -> Array:
+    """dy where the rectified y is positive (so was x), else 0; at 0 itself the slope is 0."""
+    return np.where(y > 0, dy, np.zeros((), dy.dtype))
+
+
+@relu.onnx
+def _(x: Array) -> Array:
+    # the operator itself, which runtimes recognise and fuse, where NumPy would write Max
+    return node("Relu", x)
+
+
+@relu.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    yield (random.normal(size=(2, 3, 5, 7)),)
+
+
+@relu_backward.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    yield random.normal(size=(2, 3, 5, 7)), np.maximum(random.normal(size=(2, 3, 5, 7)), 0)
