@@ -1,0 +1,101 @@
+"""What flows between layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from oneiro.kernels.dispatch import Array, own
+
+from .error import ModelError
+
+
+class Blob:
+    """An array with two faces: `data` on the way forward, `diff` on the way back.
+
+    Both read as ordinary arrays that may be written to in place (`blob.diff[...] = blob.data`),
+    and both may be assigned. `data` is None until something has filled it. A diff that nothing
+    has flowed into is zero. `np.asarray(blob)` and DLPack (`torch.from_dlpack(blob)`) give the
+    data without a copy.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._data: Array | None = None
+        self._diff: Array | None = None
+        self._diff_is_own = True
+        self._shape: tuple[int, ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"Blob({self.name!r}, shape={self.shape})"
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """Of the data, or the shape that the data will have after Net.reshape."""
+        return self._shape if self._data is None else self._data.shape
+
+    @property
+    def data(self) -> Any:
+        """The values, None before the first forward."""
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        self._data = value
+
+    @property
+    def diff(self) -> Any:
+        """The derivative of an objective by `data`, of the same shape; zeros if nothing flowed."""
+        if self._diff is None:
+            if self._data is None:
+                raise ModelError(f"blob {self.name!r} is empty: run forward first")
+            self._diff = np.zeros_like(self._data)
+        elif not self._diff_is_own:
+            # Layers hand out views and pass arrays on, which writing would change elsewhere.
+            self._diff = own(self._diff)
+        self._diff_is_own = True
+        return self._diff
+
+    @diff.setter
+    def diff(self, value: Any) -> None:
+        if self._data is not None and value.shape != self._data.shape:
+            shapes = f"{value.shape} for data of shape {self._data.shape}"
+            raise ModelError(f"blob {self.name!r} got a diff of shape {shapes}")
+        self._diff = value
+        self._diff_is_own = False
+
+    @property
+    def flowed(self) -> Array | None:
+        """The diff as it stands, not to be written to; None where nothing has flowed."""
+        return self._diff
+
+    def clear_diff(self) -> None:
+        """Forget the diff: it is zero again."""
+        self._diff = None
+
+    def add_diff(self, diff: Array) -> None:
+        """Let another reader's diff flow in."""
+        self._diff = diff if self._diff is None else self._diff + diff
+        self._diff_is_own = False
+
+    def expect(self, shape: tuple[int, ...] | None) -> None:
+        """Take on a shape ahead of the data; data of another shape is gone."""
+        self._shape = shape
+        if self._data is not None and self._data.shape != shape:
+            self._data = None
+            self._diff = None
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.array(self._filled(), dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._filled().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self._filled().__dlpack_device__()
+
+    def _filled(self) -> Any:
+        if self._data is None:
+            raise ModelError(f"blob {self.name!r} is empty: run forward first")
+        return self._data

@@ -1,0 +1,264 @@
+"""The command line: arguments in, pictures and one-line errors out."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import rich.console
+import rich.progress
+
+from . import __version__, load
+from .error import ArgumentError, OneiroError
+from .image import (
+    Picture,
+    check_target,
+    load_image,
+    load_recipe,
+    save_animation,
+    save_image,
+    shrunk,
+)
+from .methods.deepdream import Step, deepdream, dream_sheet, zoom
+from .net import Net
+from .recipe import Recipe, mismatches
+
+console = rich.console.Console(stderr=True, highlight=False)
+
+MOVIES = (".gif", ".mp4")
+TUNABLE = (
+    "end", "iter_n", "octave_n", "octave_scale", "step_size", "jitter", "clip", "norm", "smooth",
+    "seed",
+)  # fmt: skip
+
+
+def main() -> None:
+    """The command `oneiro`: exits 0, 1 for what went wrong, 2 for a wrong call, 130 for Ctrl-C."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        commands(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except OneiroError as error:
+        sys.exit(f"oneiro: {error}")
+    except MemoryError:
+        sys.exit("oneiro: not enough memory: try --size 1024, or fewer ends")
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"oneiro: {where}{error.strerror or error}")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="oneiro")
+def commands() -> None:
+    """See what a convolutional network sees."""
+
+
+def numbers(_: click.Context, option: click.Parameter, text: str | None) -> Any:
+    """One number, or several with commas between them."""
+    if text is None:
+        return None
+    try:
+        values = tuple(float(number) for number in text.split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not a number or several with commas") from error
+    return values if len(values) > 1 else values[0]
+
+
+@commands.command("dream")
+@click.argument("photo", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path), required=False)
+@click.option("--model", "-m", help="A known network or an .onnx file.  [squeezenet1.1]")
+@click.option(
+    "--end", "-e", multiple=True, metavar="NAME[:CHANNEL[,ROW,COLUMN]][=WEIGHT]",
+    help="What to climb: a blob, a channel or a neuron of it. May be repeated.",
+)  # fmt: skip
+@click.option("--iter-n", type=int, help="Steps in each octave.")
+@click.option("--octave-n", type=int, help="Octaves: sizes at which the picture is dreamt.")
+@click.option("--octave-scale", type=float, help="Between one octave and the next.")
+@click.option("--step-size", type=float, help="Of a step, in 0..255.")
+@click.option("--jitter", type=int, help="Largest random shift, in pixels.  [32]")
+@click.option("--clip/--no-clip", default=None, help="Hold the picture in 0..255 at every step.")
+@click.option("--guide", type=click.Path(path_type=Path), help="Dream what this picture shows.")
+@click.option("--norm", help="What a step is divided by: mean_abs, std, l1, l2.  [mean_abs]")
+@click.option("--smooth", type=float, help="Blur of the gradient, in pixels.  [0]")
+@click.option("--seed", type=int, help="Of the jitter: one seed, one picture.  [0]")
+@click.option("--size", type=int, help="Shrink the photo first: its longer side, in pixels.")
+@click.option("--sheet", is_flag=True, help="Which layer? Dream each small, on one sheet.")
+@click.option("--frames", type=int, help="Zoom into the dream: frames of a movie.")
+@click.option("--zoom-scale", type=float, default=0.05, help="Closer by this much each frame.")
+@click.option("--fps", type=float, default=25, help="Frames a second of a GIF or MP4.")
+@click.option("--recipe", type=click.Path(path_type=Path), help="Dream as this picture was.")
+@click.option("--mean", callback=numbers, help="Of a network that is not known: see --scale.")
+@click.option("--scale", callback=numbers, help="Pictures are fed as (value - mean) * scale.")
+@click.option("--order", help="Of the network's channels: RGB, BGR, GRAY or ANY.")
+def dream_command(
+    photo: Path,
+    out: Path | None,
+    model: str | None,
+    guide: Path | None,
+    size: int | None,
+    sheet: bool,
+    frames: int | None,
+    zoom_scale: float,
+    fps: float,
+    recipe: Path | None,
+    mean: Any,
+    scale: Any,
+    order: str | None,
+    **options: Any,
+) -> None:
+    """Dream the PHOTO into OUT: a picture, or with --frames a .gif, an .mp4 or a folder.
+
+    The picture holds its recipe; `oneiro recipe OUT` prints it. Ctrl-C keeps the last octave.
+    """
+    if sheet and frames:
+        raise click.UsageError("--sheet and --frames are two different pictures: take one")
+    out = out or free_name(f"{photo.stem}-{'sheet' if sheet else 'dream'}", bool(frames))
+    check_target(out, movie=bool(frames))
+    made = load_recipe(recipe) if recipe else None
+    net = load_net(model, made, mean=mean, scale=scale, order=order)
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    settings = tuned(made) | given
+    size = size or (made or {}).get("parameters", {}).get("size")
+    img = load_image(photo, net.channels)
+    img = shrunk(img, size) if size else img
+    if guide:
+        settings["guide_img"] = load_image(guide, net.channels)
+    if sheet:
+        with layers() as on_layer:
+            picture = dream_sheet(net, img, on_layer=on_layer, **settings)
+        save_image(out, picture)
+    elif frames:
+        pictures = zoom(net, img, frame_n=frames, zoom_scale=zoom_scale, **settings)
+        save_animation(out, counted(pictures, frames), fps)
+    else:
+        picture = watched(net, img, out, size, settings)
+        if made and picture.recipe:
+            for line in mismatches(made, picture.recipe):
+                console.print(f"not as it was made: {line}", markup=False)
+    console.print(f"wrote {out}", markup=False)
+
+
+def load_net(model: str | None, made: Recipe | None, **preprocessing: Any) -> Net:
+    """The network asked for, or the one of a recipe, or the embedded one."""
+    name = model or (made or {}).get("model", {}).get("name") or "squeezenet1.1"
+    net = load(name, **preprocessing)
+    if net.preprocessing is None:
+        raise ArgumentError(
+            f"{name}: how pictures are fed to this network is not known: give --mean, --scale and "
+            "--order, as in --mean 104,117,123 --order BGR (Caffe) or "
+            "--mean 123.7,116.3,103.5 --scale 0.0171,0.0175,0.0174 (torchvision)"
+        )
+    return net
+
+
+def tuned(made: Recipe | None) -> dict[str, Any]:
+    """The arguments of deepdream in a recipe."""
+    if made is None:
+        return {}
+    if made.get("method") != "deepdream" or not isinstance(made.get("parameters"), dict):
+        raise ArgumentError("this recipe is not one of a dream")
+    parameters = made["parameters"]
+    if "guide" in made.get("pictures", {}):
+        console.print("the recipe had a guide: give the same one with --guide")
+    return {name: parameters[name] for name in TUNABLE if name in parameters}
+
+
+def watched(
+    net: Net, img: Picture, out: Path, size: int | None, settings: dict[str, Any]
+) -> Picture:
+    """Dream with a progress display; if interrupted, save the last finished octave and go."""
+    finished: list[Picture] = []
+
+    def keep(step: Step) -> None:
+        show(step)
+        if step.iteration == step.iter_n:
+            finished[:] = [step.picture()]
+
+    try:
+        with steps() as show:
+            picture = deepdream(net, img, on_step=keep, **settings)
+    except KeyboardInterrupt:
+        if finished:
+            save_image(out, finished[0])
+            console.print(f"\nstopped: {out} holds the last finished octave", markup=False)
+        else:
+            console.print("\nstopped before the first octave was finished: nothing saved")
+        raise
+    if size and picture.recipe:
+        picture.recipe["parameters"]["size"] = size
+    save_image(out, picture)
+    return picture
+
+
+@contextlib.contextmanager
+def steps() -> Iterator[Callable[[Step], None]]:
+    """A live display of a dream's steps; plain lines where nobody watches."""
+    begun = time.monotonic()
+    if not console.is_terminal:
+
+        def line(step: Step) -> None:
+            if step.iteration == step.iter_n:
+                seconds = time.monotonic() - begun
+                h, w = step.x.shape[2:]
+                text = f"octave {step.octave}/{step.octave_n} of {w}x{h} px, objective"
+                console.print(f"{text} {step.value:.4g}, {seconds:.1f} s")
+
+        yield line
+        return
+    columns = (
+        rich.progress.TextColumn("octave {task.fields[octave]}"),
+        rich.progress.BarColumn(),
+        rich.progress.TextColumn("objective {task.fields[value]:.4g}"),
+        rich.progress.TimeElapsedColumn(),
+    )
+    with rich.progress.Progress(*columns, console=console) as progress:
+        task = progress.add_task("dream", total=1, octave="", value=float("nan"))
+
+        def bar(step: Step) -> None:
+            octave = f"{step.octave}/{step.octave_n}"
+            progress.update(task, completed=step.done, octave=octave, value=step.value)
+
+        yield bar
+
+
+@contextlib.contextmanager
+def layers() -> Iterator[Callable[[int, int, str], None]]:
+    """A live display of the layers on a sheet."""
+
+    def line(k: int, count: int, name: str) -> None:
+        console.print(f"layer {k + 1}/{count}: {name}", markup=False)
+
+    yield line
+
+
+def counted(pictures: Iterator[Picture], count: int) -> Iterator[Picture]:
+    """Frames as they come, with a line for each."""
+    for k, picture in enumerate(pictures, 1):
+        console.print(f"frame {k}/{count}")
+        yield picture
+
+
+def free_name(stem: str, movie: bool) -> Path:
+    """A name in the current folder that is not taken: nothing is overwritten unasked."""
+    suffix = ".gif" if movie else ".png"
+    names = (f"{stem}{suffix}" if k == 1 else f"{stem}-{k}{suffix}" for k in range(1, 10**6))
+    return next(path for path in map(Path, names) if not path.exists())
+
+
+@commands.command("recipe")
+@click.argument("picture", type=click.Path(path_type=Path))
+def recipe_command(picture: Path) -> None:
+    """Print what a PICTURE was made with."""
+    console_out = rich.console.Console(highlight=False, soft_wrap=True)
+    console_out.print_json(data=load_recipe(picture), sort_keys=True)

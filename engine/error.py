@@ -1,0 +1,17 @@
+"""The errors that oneiro raises on purpose: one line that names the thing and says what to do."""
+
+
+class OneiroError(Exception):
+    """Any error meant for the user; the command line prints it as one line."""
+
+
+class ModelError(OneiroError, ValueError):
+    """A model file, or a node in it, that cannot be used."""
+
+
+class PictureError(OneiroError, ValueError):
+    """A picture, or a recipe, that cannot be read, converted or written."""
+
+
+class ArgumentError(OneiroError, ValueError):
+    """An argument that makes no sense, alone or for this network."""

@@ -1,0 +1,161 @@
+"""A program over a Net as one plain ONNX model: the only file that writes ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from oneiro.kernels.dispatch import Array
+from oneiro.kernels.symbol import Node, Symbol
+
+from .ascent import image_gradient, make_step
+from .net import Net
+from .objective import Goal, l2
+from .trace import Input, Program, Trace, trace
+
+OPSET = 18
+IR_VERSION = 10  # what runtimes of the last years read
+
+
+def export_gradient(net: Net, end: str, rule: str = "gradient") -> onnx.ModelProto:
+    """A model of any picture's gradient of half the sum of squares of the blob `end`.
+
+    Input `data` (n, c, h, w), as the net takes it; outputs `activations`, the data of `end`, and
+    `gradient`, of the shape of `data`.
+    """
+
+    def program(net: Net, data: Array) -> dict[str, Any]:
+        _, gradient = image_gradient(net, data, {end: l2}, rule)
+        return {"activations": net.blobs[net.resolve(end)].data, "gradient": gradient}
+
+    return export(net, program, data=(np.float32, ("n", net.channels, "h", "w")))
+
+
+def export_step(net: Net, goal: Goal | str) -> onnx.ModelProto:
+    """A model that takes one picture of any size one DeepDream step further.
+
+    Inputs: `data` (1, c, h, w), as the net takes it; `shift`, the jitter as two int64 (rows,
+    columns); `step`, a float in the units of `data`. Outputs: `dream`, and `value`, the objective
+    before the step.
+    """
+    climbed: Goal = {goal: l2} if isinstance(goal, str) else goal
+    black, white = net.known_preprocessing().bounds(net.channels, net.dtype)
+
+    def program(net: Net, data: Array, shift: Array, step: Array) -> dict[str, Any]:
+        result = make_step(net, data, shift, step, climbed, (black, white))
+        return {"dream": result["x"], "value": result["value"]}
+
+    return export(
+        net,
+        program,
+        data=(np.float32, (1, net.channels, "h", "w")),
+        shift=(np.int64, (2,)),
+        step=(np.float32, ()),
+    )
+
+
+def export(net: Net, program: Program, **inputs: Input) -> onnx.ModelProto:
+    """The model of program(net, **inputs) -> {name: result}, in standard operators.
+
+    `inputs` are name=(dtype, shape), where a size that is a string may vary from run to run.
+    Blobs keep their names, and their diffs are called `<blob>/diff`. Weights are stored once for
+    the way forward and back, as float16 where that loses nothing.
+    """
+    return as_model(trace(net, program, inputs), {name: i[1] for name, i in inputs.items()})
+
+
+def as_model(traced: Trace, shapes: Mapping[str, Sequence[int | str]]) -> onnx.ModelProto:
+    graph, results, _ = traced
+    names = readable_names(traced)
+    nodes, used = alive(graph.nodes, {symbol.name for symbol in results.values()})
+    protos = [as_proto(node, names) for node in nodes]
+    # a result that another name already stands for, such as an input handed through
+    protos += [
+        helper.make_node("Identity", [names.get(symbol.name, symbol.name)], [name])
+        for name, symbol in results.items()
+        if names.get(symbol.name) != name
+    ]
+    casts: list[onnx.NodeProto] = []
+    tensors: list[TensorProto] = []
+    for name, array in graph.constants.items():
+        if name in used:
+            store(names.get(name, name), array, casts, tensors)
+    model = helper.make_model(
+        helper.make_graph(
+            casts + protos,
+            "oneiro",
+            [value_info(symbol.name, symbol, shapes[symbol.name]) for symbol in graph.inputs],
+            [value_info(name, symbol, symbol.dims) for name, symbol in results.items()],
+            tensors,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="oneiro",
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def readable_names(traced: Trace) -> dict[str, str]:
+    """What tensors are called in the file: by input and result, constant, then blob."""
+    names = {symbol.name: symbol.name for symbol in traced.graph.inputs}
+    for name, result in traced.results.items():
+        names.setdefault(result.name, name)
+    for name, constant in traced.net.constants.items():
+        if isinstance(constant, Symbol):
+            names[constant.name] = name
+    taken = {*names.values(), *traced.results}
+    for blob in traced.net.blobs.values():
+        for symbol, name in ((blob.data, blob.name), (blob.flowed, f"{blob.name}/diff")):
+            # a program's input may be called like the blob that it fills after a roll
+            if isinstance(symbol, Symbol) and name not in taken and symbol.name not in names:
+                names[symbol.name] = name
+                taken.add(name)
+    return names
+
+
+def as_proto(node: Node, names: Mapping[str, str]) -> onnx.NodeProto:
+    inputs = [names.get(name, name) for name in node.inputs]
+    outputs = [names.get(name, name) for name in node.outputs]
+    attributes: dict[str, Any] = {
+        key: helper.np_dtype_to_tensor_dtype(value) if isinstance(value, np.dtype) else value
+        for key, value in node.attributes.items()
+    }
+    return helper.make_node(node.operator, inputs, outputs, **attributes)
+
+
+def alive(nodes: Iterable[Node], results: set[str]) -> tuple[list[Node], set[str]]:
+    """The nodes that the results need, and every name that they use.
+
+    A trailing output that nobody reads is not asked for: runtimes then have faster operators.
+    """
+    used = set(results)
+    kept = []
+    for node in reversed(list(nodes)):
+        outputs = node.outputs
+        while outputs and outputs[-1] not in used:
+            outputs = outputs[:-1]
+        if outputs:
+            used.update(node.inputs)
+            kept.append(node._replace(outputs=outputs))
+    return kept[::-1], used
+
+
+def store(name: str, array: Array, casts: list[onnx.NodeProto], tensors: list[TensorProto]) -> None:
+    """As float16 and a Cast where that loses nothing: runtimes fold it when they load the model."""
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16)
+    if array.dtype != np.float32 or array.size < 64 or (half.astype(np.float32) != array).any():
+        tensors.append(numpy_helper.from_array(array, name))
+        return
+    tensors.append(numpy_helper.from_array(half, f"{name}_f16"))
+    casts.append(helper.make_node("Cast", [f"{name}_f16"], [name], to=TensorProto.FLOAT))
+
+
+def value_info(name: str, symbol: Symbol, shape: Sequence[Any]) -> onnx.ValueInfoProto:
+    dtype = helper.np_dtype_to_tensor_dtype(symbol.dtype)
+    return helper.make_tensor_value_info(name, dtype, list(shape))

@@ -1,0 +1,143 @@
+"""Where to climb: blobs named in text, and the rule for a network that nobody has tried yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from .error import ArgumentError, ModelError
+from .layer import Rectifier
+from .net import Net
+from .objective import Goal, Objective, channel, l2, neuron, weighted
+
+JOINS = ("Concat", "Add", "Sum")
+DEPTH = 0.6  # of the way from the picture to the last candidate, where dreams show whole things
+FEWEST = 4  # joins that a network needs for them to be its stages
+FARTHEST = 256  # how many rows or columns of padding are tried
+
+
+class Spec(NamedTuple):
+    """One end: NAME, NAME:CHANNEL or NAME:CHANNEL,ROW,COLUMN, each perhaps with =WEIGHT."""
+
+    blob: str
+    place: tuple[int, ...]
+    weight: float
+
+
+def parse_spec(net: Net, text: str) -> Spec:
+    """The end that a text such as "fire7/concat:12=0.5" names; raises ArgumentError.
+
+    Names may hold colons and equals signs themselves: the longest name that exists wins.
+    """
+    if known(net, text):
+        return Spec(net.resolve(text), (), 1.0)
+    name, weight = text, 1.0
+    head, equals, tail = text.rpartition("=")
+    if equals and not known(net, text):
+        try:
+            name, weight = head, float(tail)
+        except ValueError as error:
+            raise ArgumentError(f"{tail!r} in {text!r} is not a weight: write NAME=2.5") from error
+    if known(net, name):
+        return Spec(net.resolve(name), (), weight)
+    head, colon, tail = name.rpartition(":")
+    if not colon or not known(net, head):
+        return Spec(net.resolve(name), (), weight)  # raises, and names what is near
+    try:
+        place = tuple(int(number) for number in tail.split(","))
+    except ValueError:
+        place = ()
+    if len(place) not in (1, 3):
+        form = "NAME:CHANNEL or NAME:CHANNEL,ROW,COLUMN"
+        raise ArgumentError(f"{tail!r} in {text!r} is no channel or neuron: write {form}")
+    return Spec(net.resolve(head), place, weight)
+
+
+def known(net: Net, name: str) -> bool:
+    try:
+        net.resolve(name)
+    except ArgumentError:
+        return False
+    return True
+
+
+def goal(net: Net, texts: Sequence[str], whole: Mapping[str, Objective] | None = None) -> Goal:
+    """{blob: objective} for several ends; `whole` are objectives of blobs named as a whole.
+
+    Half the sum of squares is the objective of a blob, the sum that of a channel, the value that
+    of a neuron.
+    """
+    parts: dict[str, list[tuple[float, Objective]]] = {}
+    for text in texts:
+        spec = parse_spec(net, text)
+        if not spec.place:
+            objective = (whole or {}).get(spec.blob, l2)
+        elif len(spec.place) == 1:
+            objective = channel(spec.place[0])
+        else:
+            objective = neuron(*spec.place)
+        parts.setdefault(spec.blob, []).append((spec.weight, objective))
+    return {
+        blob: pairs[0][1] if len(pairs) == 1 and pairs[0][0] == 1 else weighted(pairs)
+        for blob, pairs in parts.items()
+    }
+
+
+def candidates(net: Net) -> list[str]:
+    """The blobs worth dreaming, in order: where branches join, else what rectifiers make.
+
+    A rectifier that alone reads a join stands for it. All are maps, (n, c, h, w) with h, w > 1.
+    """
+    sizes = net.model.inputs[net.input][1]
+    h, w = (size or 224 for size in (sizes[2:] if len(sizes) == 4 else (None, None)))
+    shapes = net.reachable_shapes({net.input: (1, net.channels, h, w)})
+    maps = {n for n, shape in shapes.items() if len(shape) == 4 and min(shape[2:]) > 1}
+    joins, rectified = [], []
+    for node in net.nodes:
+        top = node.tops[0]
+        if top not in maps:
+            continue
+        if type(node.layer).__name__ in JOINS:
+            readers = [reader for reader in net.nodes if top in reader.bottoms]
+            alone = len(readers) == 1 and isinstance(readers[0].layer, Rectifier)
+            joins.append(readers[0].tops[0] if alone else top)
+        elif isinstance(node.layer, Rectifier):
+            rectified.append(top)
+    found = joins if len(joins) >= FEWEST else rectified or sorted(maps - {net.input})
+    if not found:
+        raise ModelError(f"{net.model.name!r} makes no maps: name a blob as end")
+    return found
+
+
+def usual_end(net: Net) -> str:
+    """The candidate at DEPTH of the way: the end for a network without favourites."""
+    found = candidates(net)
+    return found[round(DEPTH * (len(found) - 1))]
+
+
+def accepted_size(net: Net, ends: Sequence[str], h: int, w: int) -> tuple[int, int]:
+    """The next size from h x w on whose picture reaches the blobs `ends`.
+
+    Small pictures may vanish on the way, and branches may disagree. Raises ModelError, with the
+    layer and its reason, where no size up to FARTHEST more is accepted.
+    """
+    refusal = refused(net, ends, h, w)
+    if refusal is None:
+        return h, w
+    # the axes do not know of each other: a square tells about each on its own
+    tall, wide = (
+        next((k for k in range(n, n + FARTHEST) if refused(net, ends, k, k) is None), n)
+        for n in (h, w)
+    )
+    if refused(net, ends, tall, wide) is not None:
+        raise ModelError(f"{', '.join(ends)} cannot be reached from {w}x{h} px: {refusal}")
+    return tall, wide
+
+
+def refused(net: Net, ends: Sequence[str], h: int, w: int) -> ModelError | None:
+    """Why a picture of h x w does not reach `ends`; None if it does."""
+    try:
+        net.shapes({net.input: (1, net.channels, h, w)}, end=ends)
+    except ModelError as error:
+        return error
+    return None

@@ -1,0 +1,84 @@
+"""What every layer is: forward, backward, and what the rules of the rectifiers change."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeVar, dataclass_transform
+
+from oneiro.kernels.dispatch import Array
+from oneiro.kernels.relu import relu
+
+L = TypeVar("L", bound="type[Layer]")
+
+LAYERS: dict[str, type[Layer]] = {}  # ONNX op_type -> class
+
+RULES = {"gradient": "backward", "guided": "backward_guided", "deconv": "backward_deconv"}
+
+
+@dataclass_transform()
+def layer(cls: L) -> L:
+    """Register a Layer class under its own name, which is the ONNX op_type."""
+    dataclasses.dataclass(cls)
+    LAYERS[cls.__name__] = cls
+    return cls
+
+
+class Layer:
+    """An ONNX operator: its attributes are the fields, its inputs the arguments of `forward`.
+
+    `forward` returns the top, or a tuple of tops, and keeps on `self` what the way back needs.
+    `backward` takes a diff for each top and returns one for each bottom, None for those that
+    have none (integers, conditions). A constant needs no diff: `needs` says which bottoms do, and
+    a layer may skip the others where that saves work. Both are written over kernels and NumPy
+    functions alone, so that they run on any array and on symbols: they never branch on data,
+    write into arrays, or turn sizes into numbers.
+    """
+
+    needs: tuple[bool, ...] = ()  # for each bottom; the Net fills it in
+
+    def forward(self, *bottoms: Any) -> Any:
+        """The tops."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, *diffs: Any) -> Any:
+        """The gradient: the diffs of the bottoms from those of the tops."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def backward_guided(self, *diffs: Any) -> Any:
+        """As `backward`, but for rectifiers."""
+        return self.backward(*diffs)
+
+    def backward_deconv(self, *diffs: Any) -> Any:
+        """As `backward`, but for rectifiers."""
+        return self.backward(*diffs)
+
+    def needs_diff(self, bottom: int) -> bool:
+        """Does anything want the diff of this bottom?"""
+        return not self.needs or self.needs[bottom]
+
+
+class Activation(Layer):
+    """A function of each element on its own: what the rules are counted against."""
+
+    rectifies = False  # do the guided and deconv rules act on it?
+
+
+class Rectifier(Activation):
+    """An activation that holds negative values back, so that the papers' rules apply to it.
+
+    With R(d) = max(d, 0): deconv (Zeiler & Fergus 2013) is R(dy), whatever went forward; guided
+    (Springenberg et al. 2014) is R of the gradient, so both gates at once.
+    """
+
+    rectifies = True
+
+    def backward_deconv(self, dy: Array) -> Any:
+        """Rectify the signal itself."""
+        return relu(dy) if self.rectifies else self.backward(dy)
+
+    def backward_guided(self, dy: Array) -> Any:
+        """Rectify the gradient."""
+        diffs = self.backward(dy)
+        if not self.rectifies:
+            return diffs
+        return (relu(diffs[0]), *diffs[1:]) if isinstance(diffs, tuple) else relu(diffs)

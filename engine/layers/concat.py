@@ -1,0 +1,23 @@
+"""Arrays joined."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from oneiro.kernels.dispatch import Array
+
+from ..layer import Layer, layer
+
+
+@layer
+class Concat(Layer):
+    """Arrays side by side along one axis."""
+
+    axis: int
+
+    def forward(self, *xs: Array) -> Array:
+        self.cuts = [int(cut) for cut in np.cumsum([x.shape[self.axis] for x in xs])[:-1]]
+        return np.concatenate(xs, self.axis)
+
+    def backward(self, dy: Array) -> tuple[Array, ...]:
+        return tuple(np.split(dy, self.cuts, self.axis))

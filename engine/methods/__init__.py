@@ -1,0 +1,1 @@
+"""Ways of looking into a network, a module each; none imports another."""

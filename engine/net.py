@@ -1,0 +1,366 @@
+"""Layers in order, run forward and backward over blobs that anybody may read and write."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import difflib
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from oneiro.kernels.dispatch import Array, home
+from oneiro.kernels.symbol import Graph
+
+from .blob import Blob
+from .error import ArgumentError, ModelError
+from .image import Picture
+from .importer import Node, read_model
+from .layer import RULES, Activation
+from .preprocess import Preprocess
+
+Names = str | Iterable[str]
+
+
+class RuleWarning(UserWarning):
+    """A rule was asked for that changes nothing in this network."""
+
+
+class Net:
+    """A network from an .onnx file, as Caffe would hold it.
+
+    `blobs` maps names to Blobs in the order in which forward fills them, `params` maps layer names
+    to their constants, `inputs` and `outputs` list blob names, and `input` is the picture's. A
+    name may be that of a blob, an alias, or a layer, which means the layer's last output.
+
+    `device` is "auto" or "cpu"; `dtype` is float32 or float64. Raises ModelError for a file that
+    cannot be read, ArgumentError for the rest.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], device: str = "auto", dtype: Any = np.float32
+    ) -> None:
+        check_device(device, np.dtype(dtype))
+        self.dtype = np.dtype(dtype)
+        self.model = read_model(path, self.dtype)
+        self.nodes: list[Node] = self.model.nodes
+        self.constants = self.model.constants
+        self.inputs = list(self.model.inputs)
+        self.outputs = self.model.outputs
+        self.blobs: dict[str, Blob] = self.empty_blobs()
+        self.aliases: Mapping[str, str] = {}
+        self.preprocessing: Preprocess | None = None
+        self.favourites: Mapping[str, Any] = {}  # arguments of deepdream that suit this network
+        self._accepted: tuple[Any, ...] | None = None  # input shapes and end of the last reshape
+
+    def __repr__(self) -> str:
+        return f"Net({self.model.name!r}, {len(self.nodes)} layers, inputs={self.inputs})"
+
+    @property
+    def input(self) -> str:
+        """The blob that takes the picture: the first input of four axes."""
+        declared = self.model.inputs
+        return next((n for n in self.inputs if len(declared[n][1]) == 4), self.inputs[0])
+
+    @property
+    def channels(self) -> int:
+        """Channels of the picture, three where the file does not say."""
+        sizes = self.model.inputs[self.input][1]
+        return (sizes[1] if len(sizes) == 4 else None) or 3
+
+    @property
+    def params(self) -> dict[str, list[Array]]:
+        """The constants that each layer reads: filters, biases, statistics."""
+        listed = {
+            node.name: [self.constants[b] for b in node.bottoms if b in self.constants]
+            for node in self.nodes
+        }
+        return {name: constants for name, constants in listed.items() if constants}
+
+    def to(self, place: Callable[[Array], Any]) -> Net:
+        """A copy with blobs of its own whose constants are `place(constant)`: a trace's symbols.
+
+        Integers and single numbers stay as they are, so that layers can read them.
+        """
+        net = copy.copy(self)
+        net.nodes = [node._replace(layer=copy.copy(node.layer)) for node in self.nodes]
+        net.constants = {
+            name: place(constant) if constant.ndim and constant.dtype.kind == "f" else constant
+            for name, constant in self.constants.items()
+        }
+        net.blobs = self.empty_blobs()
+        net._accepted = None
+        return net
+
+    def empty_blobs(self) -> dict[str, Blob]:
+        names = [*self.inputs, *(top for node in self.nodes for top in node.tops)]
+        return {name: Blob(name) for name in names}
+
+    def preprocess(self, img: Array) -> Array:
+        """The picture (height, width, channels) of 0..255 as the net takes it, (1, c, h, w)."""
+        return self.known_preprocessing().preprocess(img, self.channels, self.dtype)
+
+    def deprocess(self, x: Array) -> Picture:
+        """What `preprocess` made as a picture again; values are not clipped."""
+        return self.known_preprocessing().deprocess(x)
+
+    def known_preprocessing(self) -> Preprocess:
+        if self.preprocessing is None:
+            raise ArgumentError(
+                f"how pictures are fed to {self.model.name!r} is not known: "
+                "give mean, scale and order (x = (value - mean) * scale, order RGB, BGR or GRAY)"
+            )
+        return self.preprocessing
+
+    def shapes(
+        self, shapes: Mapping[str, Sequence[int]], end: Names | None = None
+    ) -> dict[str, tuple[int, ...]]:
+        """The shape of every blob up to `end`, for inputs of these shapes.
+
+        Nothing is computed: the layers run on symbols. Raises ModelError with the layer's name
+        where shapes do not fit.
+        """
+        shadow = self.on_symbols(shapes)
+        shadow.forward(end=end)
+        return known_shapes(shadow)
+
+    def reachable_shapes(self, shapes: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
+        """As `shapes`, of the blobs before the first layer that does not take these shapes."""
+        shadow = self.on_symbols(shapes)
+        with contextlib.suppress(ModelError):
+            shadow.forward()
+        return known_shapes(shadow)
+
+    def on_symbols(self, shapes: Mapping[str, Sequence[int]]) -> Net:
+        """A copy whose inputs are symbols of these shapes."""
+        graph = Graph()
+        shadow = self.to(graph.constant)
+        for name, shape in shapes.items():
+            name = self.as_input(name)
+            shadow.fill(name, graph.input(name, self.model.inputs[name][0], tuple(shape)))
+        return shadow
+
+    def reshape(
+        self,
+        shapes: Mapping[str, Sequence[int]] | None = None,
+        /,
+        *,
+        end: Names | None = None,
+        **more: Sequence[int],
+    ) -> None:
+        """Tell every blob the shape that it will have for inputs of these shapes, up to `end`.
+
+        Inputs that are not named keep their shape. Data of another shape is gone; inputs without
+        data get zeros. Raises ModelError with the layer's name where shapes do not fit.
+        """
+        asked = {self.as_input(name): shape for name, shape in {**(shapes or {}), **more}.items()}
+        kept = {name: self.blobs[name].shape for name in self.inputs if name not in asked}
+        asked |= {name: shape for name, shape in kept.items() if shape is not None}
+        found = self.shapes(asked, end)
+        for name, blob in self.blobs.items():
+            blob.expect(found.get(name))
+        for name, shape in asked.items():
+            if self.blobs[name].data is None:
+                self.blobs[name].data = np.zeros(shape, self.model.inputs[name][0])
+
+    def forward(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        /,
+        *,
+        start: Names | None = None,
+        end: Names | None = None,
+        **more: Any,
+    ) -> dict[str, Any]:
+        """Fill the blobs from the inputs, or from the blobs `start`, up to the blobs `end`.
+
+        Inputs are given by name and reshape the net; one that is not given keeps its data. With
+        `start` the data of those blobs is taken as it stands, and only what depends on it is
+        worked out again. Other blobs become empty. Returns the data of `end`, by default of the
+        net's outputs.
+        """
+        for name, value in {**(inputs or {}), **more}.items():
+            self.fill(name, value)
+        ends = self.resolve_all(end) if end is not None else tuple(self.outputs)
+        starts = self.resolve_all(start) if start is not None else tuple(self.inputs)
+        nodes = self.between(starts, ends)
+        self.check_shapes(nodes, starts, ends)
+        made = {top for node in nodes for top in node.tops}
+        for name in self.reached(starts) - set(starts) - made:
+            self.blobs[name].data = None
+        for node in nodes:
+            tops = self.run(node, node.layer.forward, [self.value(b) for b in node.bottoms])
+            for top, value in zip(node.tops, tops, strict=False):
+                self.blobs[top].data = value
+                self.blobs[top].clear_diff()
+        return {name: self.value(name) for name in ends}
+
+    def backward(
+        self,
+        start: Names | None = None,
+        end: Names | None = None,
+        rule: str | Mapping[str, str] = "gradient",
+    ) -> dict[str, Any]:
+        """Bring the diffs that the blobs `start` hold down to the blobs `end`, the inputs.
+
+        Seeds are what `.diff` of the start blobs holds at the call; every other diff is
+        overwritten, and one start blob below another ends as seed plus inflow. `rule` is how
+        rectifiers go back: "gradient", "guided", "deconv", or {layer: rule} for some of them.
+        Returns the diffs of `end`.
+        """
+        rules = self.rules(rule)
+        starts = self.resolve_all(start) if start is not None else tuple(self.outputs)
+        ends = self.resolve_all(end) if end is not None else tuple(self.inputs)
+        seeds = {name: self.blobs[name].diff for name in starts if name in self.blobs}
+        for blob in self.blobs.values():
+            blob.clear_diff()
+        for name, seed in seeds.items():
+            self.blobs[name].diff = seed
+        passed = []
+        for node in reversed(self.between(ends, starts)):
+            flows = [self.blobs[top].flowed for top in node.tops]
+            if all(flow is None for flow in flows):
+                continue
+            passed.append(node)
+            back = getattr(node.layer, RULES[rules.get(node.name, "gradient")])
+            diffs = self.run(node, back, flows)
+            for bottom, diff in zip(node.bottoms, diffs, strict=False):
+                if bottom in self.blobs and diff is not None:
+                    self.blobs[bottom].add_diff(diff)
+        warn_if_idle(rules, passed)
+        return {name: self.blobs[name].diff for name in ends}
+
+    def rules(self, rule: str | Mapping[str, str]) -> dict[str, str]:
+        """{layer: rule} for every layer that has one other than the gradient."""
+        if isinstance(rule, str):
+            chosen = {node.name: rule for node in self.nodes}
+        else:
+            makers = {top: node.name for node in self.nodes for top in node.tops}
+            layers = {node.name for node in self.nodes}
+            chosen = {
+                name if name in layers else makers.get(self.resolve(name), name): value
+                for name, value in rule.items()
+            }
+        for value in {rule} if isinstance(rule, str) else set(chosen.values()):
+            if value not in RULES:
+                raise ArgumentError(f"rule {value!r} is not one of {', '.join(RULES)}")
+        return {name: value for name, value in chosen.items() if value != "gradient"}
+
+    def run(self, node: Node, function: Callable[..., Any], args: list[Any]) -> tuple[Any, ...]:
+        """What a layer makes, as a tuple; its errors named after it."""
+        try:
+            result = function(*args)
+        except (TypeError, ValueError, NotImplementedError) as error:
+            kind = type(node.layer).__name__
+            raise ModelError(f"layer {node.name!r} ({kind}): {error}") from error
+        return result if isinstance(result, tuple) else (result,)
+
+    def value(self, name: str | None) -> Any:
+        """The data of a blob, or a constant."""
+        if name is None:
+            return None
+        if name in self.constants:
+            return self.constants[name]
+        data = self.blobs[name].data
+        if data is None:
+            raise ModelError(f"blob {name!r} is empty: give it to forward, or run forward to it")
+        return data
+
+    def fill(self, name: str, value: Any) -> None:
+        """Put an input in place, in its type."""
+        name = self.as_input(name)
+        dtype, sizes = self.model.inputs[name]
+        if home([value]) == "numpy":
+            value = np.asarray(value, dtype)
+        if sizes and len(sizes) != value.ndim:
+            expected = "x".join("?" if size is None else str(size) for size in sizes)
+            raise ArgumentError(f"input {name!r} takes {expected}, not an array of {value.shape}")
+        self.blobs[name].data = value
+        self.blobs[name].clear_diff()
+
+    def as_input(self, name: str) -> str:
+        """The input of that name or alias."""
+        resolved = self.aliases.get(name, name)
+        if resolved not in self.inputs:
+            raise ArgumentError(
+                f"{name!r} is no input of the net; inputs: {', '.join(self.inputs)}"
+            )
+        return resolved
+
+    def check_shapes(
+        self, nodes: Sequence[Node], starts: Sequence[str], ends: tuple[str, ...]
+    ) -> None:
+        """Meet shapes that do not fit before the first kernel runs."""
+        values = {name: self.value(name) for name in starts}
+        if not nodes or home(values.values()) != "numpy" or set(starts) != set(self.inputs):
+            return
+        asked = ({name: value.shape for name, value in values.items()}, ends)
+        if asked != self._accepted:
+            self.reshape(asked[0], end=ends)
+            self._accepted = asked
+
+    def resolve(self, name: str) -> str:
+        """The blob meant by the name of a blob, an alias or a layer; raises ArgumentError."""
+        if name in self.blobs:
+            return name
+        if name in self.aliases:
+            return self.aliases[name]
+        for node in self.nodes:
+            if node.name == name:
+                return node.tops[-1]
+        near = difflib.get_close_matches(name, [*self.blobs, *self.aliases], 3, 0.4)
+        hint = f"; near it: {', '.join(near)}" if near else ""
+        raise ArgumentError(f"{self.model.name!r} has no blob or layer {name!r}{hint}")
+
+    def resolve_all(self, names: Names) -> tuple[str, ...]:
+        return tuple(self.resolve(n) for n in ([names] if isinstance(names, str) else names))
+
+    def between(self, starts: tuple[str, ...], ends: tuple[str, ...]) -> list[Node]:
+        """The nodes on the ways from `starts` to `ends`, in order; the starts' own are not."""
+        needed, nodes = set(ends) - set(starts), []
+        reached = self.reached(starts)
+        for node in reversed(self.nodes):
+            if needed.intersection(node.tops) and reached.intersection(node.tops):
+                needed.update(b for b in node.bottoms if b is not None and b not in starts)
+                nodes.append(node)
+        return nodes[::-1]
+
+    def reached(self, starts: tuple[str, ...]) -> set[str]:
+        """The blobs that depend on `starts`, those included."""
+        reached = set(starts)
+        for node in self.nodes:
+            if reached.intersection(node.bottoms):
+                reached.update(node.tops)
+        return reached
+
+
+def known_shapes(shadow: Net) -> dict[str, tuple[int, ...]]:
+    """The sizes of the symbols that the blobs hold."""
+    return {n: blob.data.dims for n, blob in shadow.blobs.items() if blob.data is not None}
+
+
+def warn_if_idle(rules: Mapping[str, str], passed: Sequence[Node]) -> None:
+    """Say so where a rule met no rectifier: what came out is the plain gradient."""
+    activations = [node for node in passed if isinstance(node.layer, Activation)]
+    acted = [node for node in activations if node.name in rules and node.layer.rectifies]  # type: ignore[attr-defined]
+    if rules and not acted:
+        names = " and ".join(sorted(set(rules.values())))
+        text = f"acted on 0 of {len(activations)} activations: this is the plain gradient"
+        warnings.warn(f"rule {names} {text}", RuleWarning, stacklevel=3)
+
+
+def check_device(device: str, dtype: np.dtype[Any]) -> None:
+    """Refuse what cannot be had, saying what can."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise ArgumentError(f"device {device!r} is not one of auto, cpu, cuda")
+    if dtype not in (np.float32, np.float64):
+        raise ArgumentError(f"dtype {dtype} is neither float32 nor float64")
+    if device == "cuda" and dtype == np.float64:
+        raise ArgumentError(
+            "device 'cuda' computes in float32: take dtype=float32, or device='cpu'"
+        )
+    if device == "cuda":
+        raise ArgumentError("this version has no CUDA kernels yet: take device='cpu' or 'auto'")

@@ -1,0 +1,108 @@
+"""A traced program as a short list of calls for one size of picture.
+
+No derivative is written here, and no operator is known here: both are in the trace. A Plan drops
+what nobody reads, works out what depends on constants alone, and frees each value after its last
+use. Calls run as they stand, so a Plan can run whatever a Net can, to the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from oneiro.kernels.symbol import Call, Symbol
+
+from .net import Net
+from .trace import Input, Program, trace
+
+
+class Plan:
+    """program(net, **inputs) -> {name: result}, compiled; `inputs` are name=(dtype, shape).
+
+    The net's constants are those of the moment: make a new Plan after changing params.
+    """
+
+    def __init__(self, net: Net, program: Program, **inputs: Input) -> None:
+        graph, self.results, _ = trace(net, program, inputs)
+        results = self.results.values()
+        calls = needed(graph.calls, results)
+        constants, self.calls = worked_out(calls, graph.constants)
+        used = {*reads(results), *(name for call in self.calls for name in reads(arguments(call)))}
+        self.constants = {name: value for name, value in constants.items() if name in used}
+        self.dead = last_uses(self.calls, {*reads(results), *self.constants})
+
+    def __call__(self, **inputs: Any) -> dict[str, Any]:
+        values = self.constants | inputs
+        for call, dead in zip(self.calls, self.dead, strict=True):
+            run(call, values)
+            for name in dead:
+                del values[name]
+        return {name: values[symbol.name] for name, symbol in self.results.items()}
+
+
+def run(call: Call, values: dict[str, Any]) -> None:
+    """Make a call on values, and keep its results among them."""
+    args = filled(call.args, values)
+    options = dict(zip(call.options, filled(call.options.values(), values), strict=True))
+    result = call.function(*args, **options)
+    results = result if isinstance(result, tuple | list) else (result,)
+    values.update(zip((symbol.name for symbol in call.results), results, strict=True))
+
+
+def filled(args: Iterable[Any], values: dict[str, Any]) -> list[Any]:
+    """`args` with the symbols in them, also inside tuples, replaced by their values."""
+    return [
+        values[arg.name]
+        if isinstance(arg, Symbol)
+        else tuple(filled(arg, values))
+        if type(arg) in (tuple, list)
+        else arg
+        for arg in args
+    ]
+
+
+def reads(args: Iterable[Any]) -> Iterator[str]:
+    """The names of the symbols in `args`, once for each time they are read."""
+    for arg in args:
+        if isinstance(arg, Symbol):
+            yield arg.name
+        elif isinstance(arg, tuple | list):
+            yield from reads(arg)
+
+
+def arguments(call: Call) -> list[Any]:
+    return [*call.args, *call.options.values()]
+
+
+def needed(calls: list[Call], results: Iterable[Any]) -> list[Call]:
+    """The calls that lead to the results."""
+    used = set(reads(results))
+    kept = []
+    for call in reversed(calls):
+        if used.intersection(reads(call.results)):
+            used.update(reads(arguments(call)))
+            kept.append(call)
+    return kept[::-1]
+
+
+def worked_out(calls: list[Call], constants: dict[str, Any]) -> tuple[dict[str, Any], list[Call]]:
+    """Run now what depends on constants alone: gains of batch normalisation, transposed weights."""
+    values = dict(constants)
+    rest = []
+    for call in calls:
+        if values.keys() >= set(reads(arguments(call))):
+            run(call, values)
+        else:
+            rest.append(call)
+    return values, rest
+
+
+def last_uses(calls: list[Call], kept: set[str]) -> list[list[str]]:
+    """For each call, the names that nobody reads after it and that are not `kept`."""
+    alive = set(kept)
+    dead = []
+    for call in reversed(calls):
+        names = {*reads(arguments(call)), *reads(call.results)}
+        dead.append(sorted(names - alive))
+        alive |= names
+    return dead[::-1]

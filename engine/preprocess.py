@@ -1,0 +1,97 @@
+"""How a network wants its pictures, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from .error import ArgumentError, PictureError
+from .image import Picture, as_planes, in_channels
+
+ORDERS = ("RGB", "BGR", "GRAY", "ANY")
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """x = (v - mean) * scale, for v in 0..255.
+
+    `mean` and `scale` are one number, or one a channel in the network's own order. `order` says
+    what its channels are: "RGB", "BGR" (the first three turned round), "GRAY" (one channel), or
+    "ANY" (no colours: taken as they are, never converted). Networks whose pictures are 1 - v / 255
+    have a negative scale.
+
+    Raises ArgumentError for numbers that make no sense.
+    """
+
+    mean: float | tuple[float, ...] = 0.0
+    scale: float | tuple[float, ...] = 1.0
+    order: str = "RGB"
+
+    def __post_init__(self) -> None:
+        if self.order not in ORDERS:
+            raise ArgumentError(f"order is {self.order!r}; it must be one of {', '.join(ORDERS)}")
+        for name in ("mean", "scale"):
+            numbers = np.asarray(getattr(self, name), np.float64)
+            if numbers.ndim > 1 or numbers.size == 0 or not np.isfinite(numbers).all():
+                raise ArgumentError(f"{name} must be one finite number, or one a channel")
+            # lists and arrays become tuples, so that equal ones hash alike
+            plain = tuple(numbers.tolist()) if numbers.ndim else float(numbers)
+            object.__setattr__(self, name, plain)
+        if np.ndim(self.mean) and np.ndim(self.scale) and np.size(self.mean) != np.size(self.scale):
+            raise ArgumentError("mean and scale must have as many numbers as the network channels")
+        if not np.all(self.scale):
+            raise ArgumentError("scale must not be 0")
+
+    def preprocess(
+        self, image: ArrayLike, channels: int, dtype: DTypeLike = np.float32
+    ) -> NDArray[Any]:
+        """(H, W, C) or (H, W) in 0..255 as a network's input, contiguous (1, channels, H, W).
+
+        Colour becomes grey for a network of one channel, grey becomes colour for one of three;
+        PictureError where the channels do not fit otherwise.
+        """
+        values = as_planes(np.asarray(image))
+        if self.order == "ANY" and values.shape[2] != channels:
+            raise PictureError(f"has {values.shape[2]} channels where {channels} are asked for")
+        values = self.turned(in_channels(values, channels))
+        x: NDArray[Any] = values.transpose(2, 0, 1)[None].astype(dtype, order="C")
+        x = (x - self.spread("mean", channels, dtype)) * self.spread("scale", channels, dtype)
+        return x
+
+    def deprocess(self, x: ArrayLike) -> Picture:
+        """(1, C, H, W) as a picture (H, W, C), not clipped."""
+        x = np.asarray(x)
+        if x.ndim != 4 or len(x) != 1:
+            raise PictureError(f"an array {x.shape} is no picture; it must be (1, C, H, W)")
+        channels = x.shape[1]
+        values = x / self.spread("scale", channels, x.dtype)
+        values = values + self.spread("mean", channels, x.dtype)
+        return Picture(self.turned(values[0].transpose(1, 2, 0)))
+
+    def bounds(self, channels: int, dtype: DTypeLike = np.float32) -> tuple[Any, Any]:
+        """The smaller and the larger of what 0 and 255 become, each (1, channels, 1, 1)."""
+        mean, scale = (self.spread(name, channels, dtype) for name in ("mean", "scale"))
+        ends = (0 - mean) * scale, (255 - mean) * scale
+        return np.minimum(*ends), np.maximum(*ends)
+
+    def unit(self, channels: int, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+        """How far one grey value is in the network's units, (1, channels, 1, 1)."""
+        return np.abs(self.spread("scale", channels, dtype))
+
+    def spread(self, name: str, channels: int, dtype: DTypeLike) -> NDArray[Any]:
+        """The mean or the scale as (1, channels, 1, 1)."""
+        numbers = np.asarray(getattr(self, name), dtype)
+        if numbers.ndim and numbers.size != channels:
+            raise ArgumentError(f"{name} has {numbers.size} numbers for {channels} channels")
+        if self.order == "GRAY" and channels != 1:
+            raise ArgumentError(f"order is GRAY, which is one channel, not {channels}")
+        return np.full((1, channels, 1, 1), numbers.reshape(1, -1, 1, 1), dtype)
+
+    def turned(self, values: NDArray[Any]) -> NDArray[Any]:
+        """RGB as the network's order, or back: the same thing."""
+        if self.order != "BGR" or values.shape[2] < 3:
+            return values
+        return np.concatenate([values[..., 2::-1], values[..., 3:]], axis=2)

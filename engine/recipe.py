@@ -1,0 +1,81 @@
+"""What a picture was made with: enough to make it again, and to tell why it came out otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from oneiro.kernels.dispatch import Array
+
+from .net import Net
+
+Recipe = dict[str, Any]
+
+
+def make_recipe(
+    net: Net, method: str, parameters: Mapping[str, Any], pictures: Mapping[str, Array]
+) -> Recipe:
+    """The network, the parameters, the pictures by their sha256, and the surroundings.
+
+    Holds no clock and no path, so that the same work gives the same bytes.
+    """
+    return {
+        "method": method,
+        "model": {"name": net.model.name, "sha256": net.model.sha256},
+        "parameters": dict(parameters),
+        "pictures": {name: digest(picture) for name, picture in pictures.items()},
+        "surroundings": surroundings(net),
+    }
+
+
+def digest(picture: Array) -> str:
+    """sha256 of a picture's shape and values."""
+    values = np.ascontiguousarray(picture, np.float32)
+    return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()
+
+
+def surroundings(net: Net) -> dict[str, str]:
+    """What the last bit of a result may depend on."""
+    preprocessing = net.known_preprocessing()
+    return {
+        "oneiro": importlib.metadata.version("oneiro"),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": importlib.metadata.version("scipy"),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "blas": blas(),
+        "dtype": str(net.dtype),
+        "preprocessing": repr(preprocessing),
+    }
+
+
+def blas() -> str:
+    """The matrix library with its threads, which decide how sums round."""
+    try:
+        import threadpoolctl
+    except ImportError:
+        return f"{os.cpu_count()} cores"
+    found = (
+        f"{pool['internal_api']} {pool.get('version')} {pool.get('architecture', '')} "
+        f"{pool['num_threads']} threads"
+        for pool in threadpoolctl.threadpool_info()
+        if pool["user_api"] == "blas"
+    )
+    return "; ".join(sorted(set(found)))
+
+
+def mismatches(made: Recipe, again: Recipe) -> list[str]:
+    """In what two recipes of one method differ, a line each; parameters apart."""
+    lines = []
+    for part in ("model", "pictures", "surroundings"):
+        old, new = made.get(part, {}), again.get(part, {})
+        for key in sorted({*old, *new}):
+            if old.get(key) != new.get(key):
+                lines.append(f"{part} {key}: made with {old.get(key)}, now {new.get(key)}")
+    return lines

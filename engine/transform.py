@@ -1,0 +1,49 @@
+"""What is done to pictures between steps: sizes, borders, the camera of a zoom."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.ndimage
+
+from oneiro.kernels.dispatch import Array
+
+
+def octaves(x: Array, octave_n: int, octave_scale: float) -> list[Array]:
+    """x (1, c, h, w) and ever smaller copies of it, the largest first.
+
+    Each is the one before it, zoomed bilinearly by 1 / octave_scale, its sizes rounded.
+    """
+    sizes = [x]
+    for _ in range(octave_n - 1):
+        factors = (1, 1 / octave_scale, 1 / octave_scale)
+        smaller = [max(1, round(n * f)) for n, f in zip(sizes[-1].shape[1:], factors, strict=True)]
+        sizes.append(zoomed(sizes[-1], smaller[1], smaller[2]))
+    return sizes
+
+
+def zoomed(x: Array, h: int, w: int) -> Array:
+    """x (1, c, ., .) resampled bilinearly to h rows and w columns, corner to corner."""
+    if x.shape[2:] == (h, w):
+        return x
+    factors = (1, h / x.shape[2], w / x.shape[3])
+    return scipy.ndimage.zoom(x[0], factors, order=1)[None]
+
+
+def edge_padded(x: Array, h: int, w: int) -> Array:
+    """x (1, c, ., .) grown to h rows and w columns by repeating its edges on all sides."""
+    more_h, more_w = h - x.shape[2], w - x.shape[3]
+    ends = ((more_h // 2, more_h - more_h // 2), (more_w // 2, more_w - more_w // 2))
+    return np.pad(x, ((0, 0), (0, 0), *ends), mode="edge") if more_h or more_w else x
+
+
+def edge_cropped(x: Array, h: int, w: int) -> Array:
+    """The middle of x (1, c, ., .) that `edge_padded` grew."""
+    top, left = (x.shape[2] - h) // 2, (x.shape[3] - w) // 2
+    return x[:, :, top : top + h, left : left + w]
+
+
+def moved_closer(img: Array, scale: float) -> Array:
+    """The picture (h, w, c) as a camera sees it that went closer by `scale` of its width."""
+    h, w = img.shape[:2]
+    matrix, offset = [1 - scale, 1 - scale, 1], [h * scale / 2, w * scale / 2, 0]
+    return scipy.ndimage.affine_transform(img, matrix, offset, order=1)
