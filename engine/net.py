@@ -239,12 +239,8 @@ class Net:
             chosen = {node.name: rule for node in self.nodes}
         else:
             makers = {top: node.name for node in self.nodes for top in node.tops}
-            layers = {node.name for node in self.nodes}
-            chosen = {
-                name if name in layers else makers.get(self.resolve(name), name): value
-                for name, value in rule.items()
-            }
-        for value in {rule} if isinstance(rule, str) else set(chosen.values()):
+            chosen = {makers.get(self.resolve(name), name): value for name, value in rule.items()}
+        for value in [rule] if isinstance(rule, str) else rule.values():
             if value not in RULES:
                 raise ArgumentError(f"rule {value!r} is not one of {', '.join(RULES)}")
         return {name: value for name, value in chosen.items() if value != "gradient"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,8 +24,7 @@ from ..transform import edge_cropped, edge_padded, moved_closer, octaves, zoomed
 
 log = logging.getLogger(__name__)
 
-NOTEBOOK = {"iter_n": 10, "octave_n": 4, "octave_scale": 1.4, "step_size": 1.5}
-SMALLEST = 64  # px of the shorter side, where the rule for unknown networks stops adding octaves
+SMALLEST = 110  # px of the shorter side of the smallest octave: what a network sees whole
 
 
 class Step(NamedTuple):
@@ -49,12 +49,12 @@ def deepdream(
     octave_n: int | None = None,
     octave_scale: float | None = None,
     step_size: float | None = None,
+    smooth: float | None = None,
     jitter: int = 32,
     clip: bool = True,
     guide_img: Array | None = None,
     objective: Objective | None = None,
     norm: str = "mean_abs",
-    smooth: float = 0.0,
     seed: int = 0,
     on_step: Callable[[Step], None] | None = None,
 ) -> Picture:
@@ -72,159 +72,157 @@ def deepdream(
     the gradient's `norm`: mean_abs, std, l1 or l2. `smooth` blurs the gradient, in pixels. Without
     `clip` values may leave 0..255, and the result is scaled so that nearly all of them fit.
 
-    What is left out is the network's favourite, or the notebook's value. A network without
-    favourites climbs the blob at 0.6 of its depth, with as many of four octaves as keep the
-    shorter side above 64 px. The same seed gives the same picture on the same machine.
+    What is left out is the network's favourite, or the notebook's value; `octave_n` is as many
+    as keep the shorter side at 110 px; a network without favourites climbs the blob at 0.6 of its
+    depth. The same seed gives the same picture on the same machine.
 
     Raises ArgumentError and ModelError.
     """
     x = net.preprocess(base_img)
-    settings, ends = choose(
-        net,
-        x.shape[2:],
-        end=[end] if isinstance(end, str) else end,
-        iter_n=iter_n,
-        octave_n=octave_n,
-        octave_scale=octave_scale,
-        step_size=step_size,
-    )
-    check(settings, jitter, norm, smooth)
-    climbed = climb(net, ends, guide_img, objective)
+    given = {
+        "end": (end,) if isinstance(end, str) else end,
+        "iter_n": iter_n,
+        "octave_n": octave_n,
+        "octave_scale": octave_scale,
+        "step_size": step_size,
+        "smooth": smooth,
+    }
+    settings = choose(net, min(x.shape[2:]), given, jitter=jitter, clip=clip, norm=norm, seed=seed)
+    climbed = climb(net, settings.end, guide_img, objective)
     random = np.random.RandomState(seed)
-    dreamer = Dreamer(net, climbed, jitter, clip, norm, smooth, settings["step_size"])
 
-    bases = octaves(x, settings["octave_n"], settings["octave_scale"])[::-1]
-    iter_n = settings["iter_n"]
+    bases = octaves(x, settings.octave_n, settings.octave_scale)[::-1]
     sizes = [base.size for base in bases]
     detail = np.zeros_like(bases[0])
     for k, base in enumerate(bases):
         detail = zoomed(detail, *base.shape[2:])
-        steps = dreamer.steps(base + detail, iter_n, random)
-        for iteration, (value, moved) in enumerate(steps):
+        ascent = climbing(net, base + detail, climbed, settings, random)
+        for iteration, (value, moved) in enumerate(ascent):
             detail = moved - base
             if on_step:
-                done = (sum(sizes[:k]) + sizes[k] * iteration / max(iter_n, 1)) / sum(sizes)
+                share = iteration / max(settings.iter_n, 1)
+                done = (sum(sizes[:k]) + sizes[k] * share) / sum(sizes)
                 here = finisher(net, x, detail, clip)
-                on_step(Step(k + 1, len(bases), iteration, iter_n, done, value, moved, here))
+                place = (k + 1, len(bases), iteration, settings.iter_n)
+                on_step(Step(*place, done, value, moved, here))
+
     dream = finished(net, x + detail, clip)
     dream.alpha = getattr(base_img, "alpha", None)
-    named = getattr(objective, "__name__", None) if objective else None
-    parameters = {
-        **settings,
-        "end": ends,
-        "jitter": jitter,
-        "clip": clip,
-        "norm": norm,
-        "smooth": smooth,
-        "seed": seed,
-        **({"objective": named} if objective else {}),
-    }
+    parameters = asdict(settings)
+    if objective:
+        parameters["objective"] = getattr(objective, "__name__", "unnamed")
     pictures = {"photo": base_img, **({} if guide_img is None else {"guide": guide_img})}
     dream.recipe = make_recipe(net, "deepdream", parameters, pictures)
     return dream
 
 
-def choose(
-    net: Net, size: tuple[int, int], end: Sequence[str] | None, **given: Any
-) -> tuple[dict[str, Any], list[str]]:
-    """The settings and the ends, where they were left out the network's or the notebook's."""
-    favourites = dict(net.favourites)
-    ends = list(end or favourites.pop("end", ()))
-    rule = {}
-    if not ends:
-        ends = [usual_end(net)]
-        fitting = [n for n in range(1, 5) if min(size) / 1.4 ** (n - 1) >= SMALLEST]
-        rule = {"octave_n": max(fitting, default=1)}
-        log.info("no favourites for %s: climbing %s", net.model.name, ends[0])
-    favourites.pop("end", None)
+@dataclass(frozen=True)
+class Settings:
+    """The numbers of a dream; refuses by name those that make no sense."""
+
+    end: tuple[str, ...]
+    octave_n: int
+    jitter: int
+    clip: bool
+    norm: str
+    seed: int
+    iter_n: int = 10
+    octave_scale: float = 1.4
+    step_size: float = 1.5
+    smooth: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("iter_n", 0), ("octave_n", 1), ("jitter", 0), ("smooth", 0)):
+            if not getattr(self, name) >= least:
+                raise ArgumentError(f"{name} is {getattr(self, name)}: it starts at {least}")
+        if not self.octave_scale > 1:
+            raise ArgumentError(f"octave_scale is {self.octave_scale}: it must be above 1")
+        if not np.isfinite(self.step_size):
+            raise ArgumentError(f"step_size is {self.step_size}: it must be a number")
+        if self.norm not in NORMS:
+            raise ArgumentError(f"norm {self.norm!r} is not one of {', '.join(NORMS)}")
+        if not 0 <= self.seed < 2**32:
+            raise ArgumentError(f"seed is {self.seed}: it must lie in 0..{2**32 - 1}")
+
+
+def choose(net: Net, side: int, given: Mapping[str, Any], **fixed: Any) -> Settings:
+    """What was given; where it was left out (None) the network's favourite, or the rule.
+
+    `side` is the shorter side of the picture.
+    """
     chosen = {name: value for name, value in given.items() if value is not None}
-    return {**NOTEBOOK, **rule, **favourites, **chosen}, ends
+    chosen = {**net.favourites, **chosen, **fixed}
+    if not chosen.get("end"):
+        chosen["end"] = (usual_end(net),)
+        log.info("no favourites are known for %s: climbing %s", net.model.name, *chosen["end"])
+    if "octave_n" not in chosen:
+        chosen["octave_n"] = fitting_octaves(side, chosen.get("octave_scale", 1.4))
+    return Settings(**{**chosen, "end": tuple(chosen["end"])})
 
 
-def check(settings: Mapping[str, Any], jitter: int, norm: str, smooth: float) -> None:
-    """Refuse what makes no sense, by its name."""
-    for name, least in (("iter_n", 0), ("octave_n", 1)):
-        if settings[name] < least:
-            raise ArgumentError(f"{name} is {settings[name]}: it starts at {least}")
-    if not settings["octave_scale"] > 1:
-        raise ArgumentError(f"octave_scale is {settings['octave_scale']}: it must be above 1")
-    if jitter < 0 or smooth < 0:
-        raise ArgumentError("jitter and smooth cannot be negative")
-    if norm not in NORMS:
-        raise ArgumentError(f"norm {norm!r} is not one of {', '.join(NORMS)}")
+def fitting_octaves(side: int, octave_scale: float) -> int:
+    """How many octaves keep the shorter side at SMALLEST px or more, at least one."""
+    if side <= SMALLEST or octave_scale <= 1:
+        return 1
+    return 1 + int(np.log(side / SMALLEST) / np.log(octave_scale))
 
 
 def climb(
     net: Net, ends: Sequence[str], guide_img: Array | None, objective: Objective | None
 ) -> Goal:
     """{blob: objective} of a dream."""
+    if guide_img is None and objective is None:
+        return goal(net, ends)
     blobs = [parse_spec(net, text).blob for text in ends]
     if objective is not None:
         return goal(net, ends, dict.fromkeys(blobs, objective))
-    if guide_img is None:
-        return goal(net, ends)
     y = net.preprocess(guide_img)
     y = edge_padded(y, *accepted_size(net, blobs, *y.shape[2:]))
     features = net.forward({net.input: y}, end=blobs)
     return goal(net, ends, {name: guide(features[name]) for name in blobs})
 
 
-class Dreamer:
-    """Steps with all settings but the picture's size."""
-
-    def __init__(
-        self,
-        net: Net,
-        climbed: Goal,
-        jitter: int,
-        clip: bool,
-        norm: str,
-        smooth: float,
-        step_size: float,
-    ) -> None:
-        self.net, self.climbed, self.jitter = net, climbed, jitter
-        preprocessing = net.known_preprocessing()
-        self.step = step_size * preprocessing.unit(net.channels, net.dtype)
-        self.bounds = preprocessing.bounds(net.channels, net.dtype) if clip else None
-        self.norm, self.smooth = NORMS[norm], smooth
-
-    def plan(self, shape: tuple[int, ...]) -> Plan:
-        """make_step, compiled for pictures of this shape."""
-
-        def program(net: Net, x: Array, shift: Array, step: Array) -> dict[str, Any]:
-            return make_step(net, x, shift, step, self.climbed, self.bounds, self.norm, self.smooth)
-
-        dtype = self.net.dtype
-        return Plan(
-            self.net,
-            program,
-            x=(dtype, shape),
-            shift=(np.int64, (2,)),
-            step=(dtype, self.step.shape),
-        )
-
-    def steps(
-        self, x: Array, iter_n: int, random: np.random.RandomState
-    ) -> Iterator[tuple[float, Array]]:
-        """x before the first step and after each, with the objective's value before it."""
-        h, w = x.shape[2:]
-        yield float("nan"), x
-        if iter_n == 0:
+def climbing(
+    net: Net, x: Array, climbed: Goal, settings: Settings, random: np.random.RandomState
+) -> Iterator[tuple[float, Array]]:
+    """x before the first step and after each, with the objective's value before that step."""
+    h, w = x.shape[2:]
+    yield float("nan"), x
+    if settings.iter_n == 0:
+        return
+    tall, wide = accepted_size(net, list(climbed), h, w)
+    if (tall, wide) != (h, w):
+        log.info("%dx%d px do not reach the end: padded to %dx%d", w, h, wide, tall)
+    x = edge_padded(x, tall, wide)
+    preprocessing = net.known_preprocessing()
+    step = (settings.step_size * preprocessing.unit(net.channels)).astype(net.dtype)
+    plan = step_plan(net, x.shape, climbed, settings)
+    reach = min(settings.jitter, tall - 1, wide - 1)
+    for _ in range(settings.iter_n):
+        across, down = random.randint(-reach, reach + 1, 2)
+        result = plan(x=x, shift=np.array([down, across]), step=step)
+        if not result["norm"].any():
+            log.warning("the gradient is zero: nothing in the picture moves the objective")
             return
-        tall, wide = accepted_size(self.net, list(self.climbed), h, w)
-        if (tall, wide) != (h, w):
-            log.info("%dx%d px do not reach the end: padded to %dx%d", w, h, wide, tall)
-        x = edge_padded(x, tall, wide)
-        plan = self.plan(x.shape)
-        reach = min(self.jitter, tall - 1, wide - 1)
-        for _ in range(iter_n):
-            across, down = random.randint(-reach, reach + 1, 2)
-            result = plan(x=x, shift=np.array([down, across]), step=self.step)
-            if not result["norm"].any():
-                log.warning("the gradient is zero: nothing in the picture moves the objective")
-                return
-            x = result["x"]
-            yield float(result["value"]), edge_cropped(x, h, w)
+        x = result["x"]
+        yield float(result["value"]), edge_cropped(x, h, w)
+
+
+def step_plan(net: Net, shape: tuple[int, ...], climbed: Goal, settings: Settings) -> Plan:
+    """make_step, compiled for pictures of this shape."""
+    preprocessing = net.known_preprocessing()
+    bounds = preprocessing.bounds(net.channels, net.dtype) if settings.clip else None
+    norm = NORMS[settings.norm]
+
+    def program(net: Net, x: Array, shift: Array, step: Array) -> dict[str, Any]:
+        return make_step(net, x, shift, step, climbed, bounds, norm, settings.smooth)
+
+    inputs = {
+        "x": (net.dtype, shape),
+        "shift": (np.int64, (2,)),
+        "step": (net.dtype, (1, net.channels, 1, 1)),
+    }
+    return Plan(net, program, **inputs)
 
 
 def finisher(net: Net, x: Array, detail: Array, clip: bool) -> Callable[[], Picture]:
