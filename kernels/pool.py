@@ -23,19 +23,35 @@ def max_pool(x: Array, window: Window) -> tuple[Array, Array]:
     x is (n, c, ...); the first of equal values wins, in the order of memory.
     """
     full = padded(x, window, -np.inf)
-    # the place in an unpadded plane of each element of a padded one
-    places = np.arange(math.prod(x.shape[2:])).reshape(1, 1, *x.shape[2:])
-    places = padded(places, window, 0)
     first, *others = (sweep for _, sweep in window.offsets(window.sizes(x.shape[2:])))
     y = full[first].copy()
-    where = np.broadcast_to(places[first], y.shape).copy()
-    for sweep in others:
-        value = full[sweep]
-        np.copyto(where, places[sweep], where=value > y)
+    value = np.empty_like(y)
+    larger = np.empty(y.shape, bool)
+    # the winner's number within the window: small integers, as this is bound by memory
+    place = np.zeros(y.shape, np.uint8 if len(others) < 256 else np.uint32)
+    for k, sweep in enumerate(others, 1):
+        np.copyto(value, full[sweep])  # the strided read once, for two operations
+        np.greater(value, y, out=larger)
+        np.maximum(place, np.multiply(larger, k, dtype=place.dtype), out=place)
         np.maximum(y, value, out=y)
-    planes = np.arange(x.shape[0] * x.shape[1]).reshape(*x.shape[:2], *(1,) * window.rank)
-    where += planes * math.prod(x.shape[2:])
-    return y, where
+    return y, flat_index(place, x.shape, window)
+
+
+def flat_index(place: Array, shape: Shape, window: Window) -> Array:
+    """Numbers within windows as places in the whole array of `shape`."""
+    strides = [math.prod(shape[axis + 1 :]) for axis in range(2, len(shape))]
+    within = [
+        sum(i * dilation * stride for i, dilation, stride in zip(k, window.dilations, strides))
+        for k in np.ndindex(*window.kernel)
+    ]
+    index = np.array(within)[place]
+    index += np.arange(shape[0] * shape[1]).reshape(*shape[:2], *(1,) * window.rank) * (
+        math.prod(shape[2:])
+    )
+    for axis, stride in enumerate(strides):
+        starts = np.arange(place.shape[2 + axis]) * window.strides[axis] - window.before[axis]
+        index += (starts * stride).reshape(-1, *(1,) * (window.rank - 1 - axis))
+    return index
 
 
 @kernel
