@@ -79,7 +79,8 @@ def load(
     """
     from oneiro.models import registry
 
-    is_path = not isinstance(name, str) or name.endswith(".onnx") or Path(name).exists()
+    is_name = isinstance(name, str) and (name in registry.names() or not Path(name).exists())
+    is_path = not is_name or str(name).endswith(".onnx")
     net = Net(name if is_path else registry.path(registry.find(str(name))), device, dtype)
     entry = registry.recognize(net.model.sha256)
     if entry:

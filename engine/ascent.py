@@ -13,6 +13,7 @@ import numpy as np
 from oneiro.kernels.blur import gaussian_blur
 from oneiro.kernels.dispatch import Array
 
+from .error import ArgumentError
 from .net import Net
 from .objective import Goal
 
@@ -23,7 +24,10 @@ def image_gradient(net: Net, x: Array, goal: Goal, rule: str = "gradient") -> tu
     value: Any = 0
     for name, objective in goal.items():
         blob = net.blobs[net.resolve(name)]
-        more, diff = objective(blob.data)
+        try:
+            more, diff = objective(blob.data)
+        except ArgumentError as error:
+            raise ArgumentError(f"{name}: {error}") from error
         blob.diff = diff
         value = more + value
     net.backward(start=goal, end=net.input, rule=rule)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from oneiro.kernels.dispatch import Array, own
+from oneiro.kernels.symbol import Dims, known
 
 from .error import ModelError
 
@@ -59,7 +60,7 @@ class Blob:
 
     @diff.setter
     def diff(self, value: Any) -> None:
-        if self._data is not None and value.shape != self._data.shape:
+        if self._data is not None and differ(known(value.shape), known(self._data.shape)):
             shapes = f"{value.shape} for data of shape {self._data.shape}"
             raise ModelError(f"blob {self.name!r} got a diff of shape {shapes}")
         self._diff = value
@@ -99,3 +100,10 @@ class Blob:
         if self._data is None:
             raise ModelError(f"blob {self.name!r} is empty: run forward first")
         return self._data
+
+
+def differ(a: Dims, b: Dims) -> bool:
+    """Are two shapes different, as far as both are known?"""
+    return len(a) != len(b) or any(
+        m != n for m, n in zip(a, b, strict=True) if m is not None and n is not None
+    )

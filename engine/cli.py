@@ -6,6 +6,7 @@ import contextlib
 import logging
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import rich.console
 import rich.progress
 
 from . import __version__, load
+from .ascent import NORMS
 from .error import ArgumentError, OneiroError
 from .image import (
     Picture,
@@ -27,9 +29,10 @@ from .image import (
 )
 from .methods.deepdream import Step, deepdream, dream_sheet, zoom
 from .net import Net
-from .recipe import Recipe, mismatches
+from .preprocess import Preprocess
+from .recipe import Recipe, make_recipe, mismatches
 
-console = rich.console.Console(stderr=True, highlight=False)
+console = rich.console.Console(stderr=True, highlight=False, soft_wrap=True)
 
 MOVIES = (".gif", ".mp4")
 TUNABLE = (
@@ -38,9 +41,17 @@ TUNABLE = (
 )  # fmt: skip
 
 
+class Lines(logging.Handler):
+    """Log records as lines above the live display."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        console.print(self.format(record), markup=False)
+
+
 def main() -> None:
     """The command `oneiro`: exits 0, 1 for what went wrong, 2 for a wrong call, 130 for Ctrl-C."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[Lines()])
+    warnings.showwarning = lambda message, *_: console.print(str(message), markup=False)
     try:
         commands(standalone_mode=False)
     except click.ClickException as error:
@@ -89,14 +100,22 @@ def numbers(_: click.Context, option: click.Parameter, text: str | None) -> Any:
 @click.option("--jitter", type=int, help="Largest random shift, in pixels.  [32]")
 @click.option("--clip/--no-clip", default=None, help="Hold the picture in 0..255 at every step.")
 @click.option("--guide", type=click.Path(path_type=Path), help="Dream what this picture shows.")
-@click.option("--norm", help="What a step is divided by: mean_abs, std, l1, l2.  [mean_abs]")
-@click.option("--smooth", type=float, help="Blur of the gradient, in pixels.  [0]")
+@click.option(
+    "--norm",
+    type=click.Choice([*NORMS]),
+    help="What a step is divided by; l1 and l2 want a far larger step.  [mean_abs]",
+)
+@click.option("--smooth", type=float, help="Blur of the gradient, in pixels.")
 @click.option("--seed", type=int, help="Of the jitter: one seed, one picture.  [0]")
-@click.option("--size", type=int, help="Shrink the photo first: its longer side, in pixels.")
+@click.option(
+    "--size", type=click.IntRange(1), help="Shrink the photo first: its longer side, in pixels."
+)
 @click.option("--sheet", is_flag=True, help="Which layer? Dream each small, on one sheet.")
-@click.option("--frames", type=int, help="Zoom into the dream: frames of a movie.")
-@click.option("--zoom-scale", type=float, default=0.05, help="Closer by this much each frame.")
-@click.option("--fps", type=float, default=25, help="Frames a second of a GIF or MP4.")
+@click.option("--frames", type=click.IntRange(1), help="Zoom into the dream: frames of a movie.")
+@click.option(
+    "--zoom-scale", type=float, default=0.05, help="Closer by this much each frame.  [0.05]"
+)
+@click.option("--fps", type=float, default=25, help="Frames a second of a GIF or MP4.  [25]")
 @click.option("--recipe", type=click.Path(path_type=Path), help="Dream as this picture was.")
 @click.option("--mean", callback=numbers, help="Of a network that is not known: see --scale.")
 @click.option("--scale", callback=numbers, help="Pictures are fed as (value - mean) * scale.")
@@ -117,42 +136,52 @@ def dream_command(
     order: str | None,
     **options: Any,
 ) -> None:
-    """Dream the PHOTO into OUT: a picture, or with --frames a .gif, an .mp4 or a folder.
+    """Dream a photo: DeepDream.
 
-    The picture holds its recipe; `oneiro recipe OUT` prints it. Ctrl-C keeps the last octave.
+    OUT is a picture, or with --frames a .gif, an .mp4 or a folder. What is left out is what the
+    network dreams best. The picture holds its recipe; `oneiro recipe OUT` prints it. Ctrl-C keeps
+    the last finished octave.
     """
+    if out and out.exists() and photo.exists() and out.samefile(photo):
+        raise click.UsageError(f"{out} is the photo itself: give the dream another name")
     if sheet and frames:
         raise click.UsageError("--sheet and --frames are two different pictures: take one")
     out = out or free_name(f"{photo.stem}-{'sheet' if sheet else 'dream'}", bool(frames))
     check_target(out, movie=bool(frames))
-    made = load_recipe(recipe) if recipe else None
+    made = checked(load_recipe(recipe), recipe) if recipe else None
     net = load_net(model, made, mean=mean, scale=scale, order=order)
     given = {name: value for name, value in options.items() if value not in (None, ())}
-    settings = tuned(made) | given
+    check_target(out, movie=bool(frames), channels=net.channels)
+    settings = tuned(made, bool(guide)) | given
     size = size or (made or {}).get("parameters", {}).get("size")
     img = load_image(photo, net.channels)
     img = shrunk(img, size) if size else img
+    pictures = {"photo": img}
     if guide:
-        settings["guide_img"] = load_image(guide, net.channels)
+        pictures["guide"] = settings["guide_img"] = load_image(guide, net.channels)
+    changes = mismatches(made, make_recipe(net, "deepdream", {}, pictures)) if made else []
     if sheet:
         with layers() as on_layer:
             picture = dream_sheet(net, img, on_layer=on_layer, **settings)
         save_image(out, picture)
     elif frames:
-        pictures = zoom(net, img, frame_n=frames, zoom_scale=zoom_scale, **settings)
-        save_animation(out, counted(pictures, frames), fps)
+        movie = zoom(net, img, frame_n=frames, zoom_scale=zoom_scale, **settings)
+        save_animation(out, counted(movie, frames), fps)
     else:
-        picture = watched(net, img, out, size, settings)
-        if made and picture.recipe:
-            for line in mismatches(made, picture.recipe):
-                console.print(f"not as it was made: {line}", markup=False)
+        watched(net, img, out, size, settings, changes)
     console.print(f"wrote {out}", markup=False)
 
 
 def load_net(model: str | None, made: Recipe | None, **preprocessing: Any) -> Net:
     """The network asked for, or the one of a recipe, or the embedded one."""
+    from oneiro.models import registry
+
     name = model or (made or {}).get("model", {}).get("name") or "squeezenet1.1"
+    if made and not model and name not in registry.names():
+        raise ArgumentError(f"the recipe's network {name!r} is not known: give its file, --model")
     net = load(name, **preprocessing)
+    if net.preprocessing is None and made and made["model"].get("sha256") == net.model.sha256:
+        net.preprocessing = Preprocess(**made["model"]["preprocessing"])
     if net.preprocessing is None:
         raise ArgumentError(
             f"{name}: how pictures are fed to this network is not known: give --mean, --scale and "
@@ -162,28 +191,58 @@ def load_net(model: str | None, made: Recipe | None, **preprocessing: Any) -> Ne
     return net
 
 
-def tuned(made: Recipe | None) -> dict[str, Any]:
+def checked(made: Recipe, path: Path) -> Recipe:
+    """The recipe, with every part that a dream reads."""
+    parts = {
+        name: made.get(name, {}) for name in ("model", "parameters", "pictures", "surroundings")
+    }
+    for name, part in parts.items():
+        if not isinstance(part, dict):
+            raise ArgumentError(f"{path}: its recipe is broken: {name} is {part!r}")
+    if made.get("method") != "deepdream":
+        raise ArgumentError(f"{path}: its recipe is not one of a dream")
+    objective = parts["parameters"].get("objective")
+    if objective:
+        raise ArgumentError(f"{path}: its objective {objective!r} is a function of Python")
+    for name, value, kind in (
+        ("size", parts["parameters"].get("size", 1), int),
+        ("model", parts["model"].get("name", ""), str),
+    ):
+        if not isinstance(value, kind):
+            raise ArgumentError(f"{path}: its recipe is broken: {name} is {value!r}")
+    return made | parts
+
+
+def tuned(made: Recipe | None, guided: bool) -> dict[str, Any]:
     """The arguments of deepdream in a recipe."""
     if made is None:
         return {}
-    if made.get("method") != "deepdream" or not isinstance(made.get("parameters"), dict):
-        raise ArgumentError("this recipe is not one of a dream")
     parameters = made["parameters"]
-    if "guide" in made.get("pictures", {}):
+    if "guide" in made["pictures"] and not guided:
         console.print("the recipe had a guide: give the same one with --guide")
     return {name: parameters[name] for name in TUNABLE if name in parameters}
 
 
 def watched(
-    net: Net, img: Picture, out: Path, size: int | None, settings: dict[str, Any]
-) -> Picture:
-    """Dream with a progress display; if interrupted, save the last finished octave and go."""
+    net: Net,
+    img: Picture,
+    out: Path,
+    size: int | None,
+    settings: dict[str, Any],
+    changes: list[str],
+) -> None:
+    """Dream with a progress display; if interrupted, save the last finished octave and go.
+
+    `changes` are lines on what is not as in the recipe, told when the dream has begun.
+    """
     finished: list[Picture] = []
 
     def keep(step: Step) -> None:
-        show(step)
+        while changes:
+            console.print(f"not as it was made: {changes.pop(0)}", markup=False)
         if step.iteration == step.iter_n:
             finished[:] = [step.picture()]
+        show(step)
 
     try:
         with steps() as show:
@@ -198,7 +257,6 @@ def watched(
     if size and picture.recipe:
         picture.recipe["parameters"]["size"] = size
     save_image(out, picture)
-    return picture
 
 
 @contextlib.contextmanager
@@ -221,6 +279,8 @@ def steps() -> Iterator[Callable[[Step], None]]:
         rich.progress.BarColumn(),
         rich.progress.TextColumn("objective {task.fields[value]:.4g}"),
         rich.progress.TimeElapsedColumn(),
+        rich.progress.TextColumn("left"),
+        rich.progress.TimeRemainingColumn(),
     )
     with rich.progress.Progress(*columns, console=console) as progress:
         task = progress.add_task("dream", total=1, octave="", value=float("nan"))
@@ -243,10 +303,16 @@ def layers() -> Iterator[Callable[[int, int, str], None]]:
 
 
 def counted(pictures: Iterator[Picture], count: int) -> Iterator[Picture]:
-    """Frames as they come, with a line for each."""
-    for k, picture in enumerate(pictures, 1):
-        console.print(f"frame {k}/{count}")
-        yield picture
+    """Frames as they come, with a line for each; Ctrl-C ends the movie with those that are done."""
+    done = 0
+    try:
+        for done, picture in enumerate(pictures, 1):
+            console.print(f"frame {done}/{count}")
+            yield picture
+    except KeyboardInterrupt:
+        if not done:
+            raise
+        console.print(f"stopped: the movie ends after {done} frames")
 
 
 def free_name(stem: str, movie: bool) -> Path:

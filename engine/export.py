@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -115,6 +116,12 @@ def readable_names(traced: Trace) -> dict[str, str]:
             if isinstance(symbol, Symbol) and name not in taken and symbol.name not in names:
                 names[symbol.name] = name
                 taken.add(name)
+    for name in [*traced.graph.constants, *(o for n in traced.graph.nodes for o in n.outputs)]:
+        if name in taken and name not in names:  # the file had that name first
+            names[name] = next(
+                new for k in itertools.count() if (new := f"{name}_{k}") not in taken
+            )
+            taken.add(names[name])
     return names
 
 

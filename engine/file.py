@@ -5,6 +5,7 @@ import errno
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +16,13 @@ def check_folder(path: str | os.PathLike[str]) -> None:
     folder = Path(path).parent
     if not folder.is_dir():
         raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(folder))
+    if Path(path).exists() and not Path(path).is_file():
+        return  # a device or a pipe
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, "No file can be made in it", str(folder)) from None
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -29,28 +30,41 @@ def parse_spec(net: Net, text: str) -> Spec:
 
     Names may hold colons and equals signs themselves: the longest name that exists wins.
     """
-    if known(net, text):
-        return Spec(net.resolve(text), (), 1.0)
-    name, weight = text, 1.0
-    head, equals, tail = text.rpartition("=")
-    if equals and not known(net, text):
-        try:
-            name, weight = head, float(tail)
-        except ValueError as error:
-            raise ArgumentError(f"{tail!r} in {text!r} is not a weight: write NAME=2.5") from error
-    if known(net, name):
-        return Spec(net.resolve(name), (), weight)
-    head, colon, tail = name.rpartition(":")
-    if not colon or not known(net, head):
-        return Spec(net.resolve(name), (), weight)  # raises, and names what is near
+    prefixes = (text[:k] for k in range(len(text), 0, -1) if text[k : k + 1] in ("", ":", "="))
+    name = next((prefix for prefix in prefixes if known(net, prefix)), None)
+    if name is None:
+        net.resolve(text.rpartition("=")[0] or text)  # raises, and names what is near
+        raise AssertionError
+    rest = text[len(name) :]
+    place_text, equals, weight_text = rest.partition("=")
+    return Spec(
+        net.resolve(name),
+        parse_place(place_text, text) if place_text else (),
+        parse_weight(weight_text, text) if equals else 1.0,
+    )
+
+
+def parse_place(place: str, text: str) -> tuple[int, ...]:
+    """The numbers in ":CHANNEL" or ":CHANNEL,ROW,COLUMN"."""
     try:
-        place = tuple(int(number) for number in tail.split(","))
+        numbers = tuple(int(number) for number in place[1:].split(","))
     except ValueError:
-        place = ()
-    if len(place) not in (1, 3):
+        numbers = ()
+    if len(numbers) not in (1, 3):
         form = "NAME:CHANNEL or NAME:CHANNEL,ROW,COLUMN"
-        raise ArgumentError(f"{tail!r} in {text!r} is no channel or neuron: write {form}")
-    return Spec(net.resolve(head), place, weight)
+        raise ArgumentError(f"{place[1:]!r} in {text!r} is no channel or neuron: write {form}")
+    return numbers
+
+
+def parse_weight(weight: str, text: str) -> float:
+    """The number of "=WEIGHT"."""
+    try:
+        number = float(weight)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ArgumentError(f"{weight!r} in {text!r} is not a weight: write NAME=2.5")
+    return number
 
 
 def known(net: Net, name: str) -> bool:
@@ -97,13 +111,15 @@ def candidates(net: Net) -> list[str]:
         top = node.tops[0]
         if top not in maps:
             continue
-        if type(node.layer).__name__ in JOINS:
+        flows = [bottom for bottom in node.bottoms if bottom not in net.constants]
+        if type(node.layer).__name__ in JOINS and len(flows) > 1:  # not a bias
             readers = [reader for reader in net.nodes if top in reader.bottoms]
             alone = len(readers) == 1 and isinstance(readers[0].layer, Rectifier)
             joins.append(readers[0].tops[0] if alone else top)
         elif isinstance(node.layer, Rectifier):
             rectified.append(top)
-    found = joins if len(joins) >= FEWEST else rectified or sorted(maps - {net.input})
+    found = joins if len(joins) >= FEWEST else rectified
+    found = found or [name for name in net.blobs if name in maps and name != net.input]
     if not found:
         raise ModelError(f"{net.model.name!r} makes no maps: name a blob as end")
     return found

@@ -378,7 +378,7 @@ def save_animation(path: FilePath, pictures: Iterable[ArrayLike], fps: float = 2
         _save_mp4(path, pictures, fps)
 
 
-def check_target(path: FilePath, movie: bool = False) -> None:
+def check_target(path: FilePath, movie: bool = False, channels: int = 3) -> None:
     """Raise, before any long work, what saving a picture (or an animation) there would raise.
 
     PictureError for an unknown extension, or for `.mp4` without PyAV; FileNotFoundError where the
@@ -391,6 +391,10 @@ def check_target(path: FilePath, movie: bool = False) -> None:
             raise PictureError(f"{path}: an animation is .gif, .mp4, or a folder for its frames")
         if suffix == ".mp4" and importlib.util.find_spec("av") is None:
             raise PictureError(f'{path}: video needs PyAV: pip install "oneiro[video]"')
+    if not movie and path.is_dir():
+        raise PictureError(f"{path}: is a folder; give the name of a file in it")
+    if suffix != ".npy" and channels not in (1, 3, 4):
+        raise PictureError(f"{path}: {channels} channels are not 1, 3 or 4; save them as .npy")
     if not movie and suffix not in (*WRITERS, ".npy"):
         known = " ".join([*WRITERS, ".npy"])
         raise PictureError(f"{path}: the extension {suffix!r} is not known; choose one of {known}")

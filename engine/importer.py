@@ -20,6 +20,7 @@ from . import layers as layers  # fills the registry
 from .error import ModelError
 from .layer import LAYERS, Layer
 
+STANDARD = ("", "ai.onnx")  # the two names of ONNX's own operators
 OPSET = 18  # layers speak this version; older files are converted, later ones only add attributes
 
 
@@ -80,41 +81,28 @@ class Reader:
         self.nodes: list[Node] = []
 
     def model(self, name: str) -> Model:
-        made = {*self.inputs, *self.constants, ""}
         for proto in self.graph.node:
-            label = proto.name or next(filter(None, proto.output), proto.op_type)
-            missing = [bottom for bottom in proto.input if bottom not in made]
-            if missing:
-                raise ModelError(f"node {label} reads {missing[0]!r}, which nothing before it made")
             try:
-                tops = self.add(proto, label)
-            except (TypeError, ValueError, NotImplementedError) as error:
-                raise ModelError(f"node {label} ({proto.op_type}): {error}") from error
-            twice = made.intersection(tops)
-            if twice:
-                raise ModelError(f"node {label} makes {twice.pop()!r} a second time")
-            made.update(tops)
+                self.add(proto)
+            except (LookupError, NotImplementedError, TypeError, ValueError) as error:
+                raise ModelError(f"node {label(proto)} ({proto.op_type}): {error}") from error
         outputs = [value.name for value in self.graph.output]
-        absent = [name for name in outputs if name not in made]
-        if absent:
-            raise ModelError(f"the output {absent[0]!r} is made by no node")
         nodes = self.with_needs()
         return Model(name, self.sha256, nodes, self.constants, self.inputs, outputs)
 
-    def add(self, proto: onnx.NodeProto, label: str) -> tuple[str, ...]:
-        """Take a node in, or work it out now if it reads constants alone; return what it makes."""
-        tops = (proto.output[0],)  # masks, indices and statistics are no blobs
+    def add(self, proto: onnx.NodeProto) -> None:
+        """Take a node in, or work it out now if it reads constants alone."""
+        top = proto.output[0]  # masks, indices and statistics are no blobs
         if proto.op_type == "Constant":
-            self.constants[tops[0]] = self.in_dtype(constant_of(proto))
-            return tops
+            self.constants[top] = self.in_dtype(constant_of(proto))
+            return
         layer = LAYERS[proto.op_type](**self.attributes(proto))
         if all(bottom in self.constants for bottom in proto.input if bottom):
             values = [self.constants[bottom] if bottom else None for bottom in proto.input]
-            self.constants[tops[0]] = layer.forward(*values)
-            return tops
+            self.constants[top] = layer.forward(*values)
+            return
         bottoms = tuple(bottom or None for bottom in proto.input)
-        self.nodes.append(Node(label, layer, bottoms, tops))
-        return tops
+        self.nodes.append(Node(label(proto), layer, bottoms, (top,)))
 
     def with_needs(self) -> list[Node]:
         """The nodes, their layers told which bottoms want a diff, their names made unique."""
@@ -136,10 +124,13 @@ class Reader:
         if proto.op_type == "Cast":
             target = np.dtype(helper.tensor_dtype_to_np_dtype(attributes.pop("to")))
             attributes = {"to": self.dtype if is_floating(target) else target}
-        fields = {field.name for field in dataclasses.fields(LAYERS[proto.op_type])}  # type: ignore[arg-type]
-        unknown = sorted(attributes.keys() - fields)
+        fields = dataclasses.fields(LAYERS[proto.op_type])  # type: ignore[arg-type]
+        unknown = sorted(attributes.keys() - {field.name for field in fields})
         if unknown:
             raise ValueError(f"the attribute {unknown[0]!r} is not known to this operator")
+        for field in fields:
+            if field.default is dataclasses.MISSING and field.name not in attributes:
+                raise ValueError(f"the attribute {field.name!r} is missing")
         return attributes
 
     def in_dtype(self, array: Array) -> Array:
@@ -160,21 +151,58 @@ def parsed(content: bytes) -> onnx.ModelProto:
         raise ModelError("not an ONNX model, or only a part of one") from error
     if not model.graph.node:
         raise ModelError("holds no network: not an ONNX model, or an empty one")
-    known = {*LAYERS, "Constant"}
-    missing = Counter(node.op_type for node in model.graph.node if node.op_type not in known)
-    if missing:
-        texts = ", ".join(f"{count} {name}" for name, count in sorted(missing.items()))
-        raise ModelError(
-            f"operators without a layer: {texts}; there are {', '.join(sorted(known))}"
-        )
-    version = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
+    check_operators(model)
+    check_graph(model.graph)
+    version = next((o.version for o in model.opset_import if o.domain in STANDARD), 1)
     if version >= OPSET:
         return model
     try:
-        return version_converter.convert_version(model, OPSET)
+        converted = version_converter.convert_version(model, OPSET)
     except Exception as error:  # the converter raises what its C++ side feels like
         text = f"cannot be brought from opset {version} to {OPSET}: {error}"
         raise ModelError(text) from error
+    check_operators(converted)  # the converter writes some of its own
+    return converted
+
+
+def label(proto: onnx.NodeProto) -> str:
+    """What a node is called: by its name, else by what it makes first."""
+    return proto.name or next(filter(None, proto.output), proto.op_type)
+
+
+def check_operators(model: onnx.ModelProto) -> None:
+    """Raise ModelError that lists all operators without a layer."""
+    known = {*LAYERS, "Constant"}
+    named = (
+        node.op_type if node.domain in STANDARD else f"{node.domain}.{node.op_type}"
+        for node in model.graph.node
+    )
+    missing = Counter(name for name in named if name not in known)
+    if missing:
+        texts = ", ".join(f"{count} {name}" for name, count in sorted(missing.items()))
+        there = ", ".join(sorted(known))
+        raise ModelError(f"operators without a layer: {texts}; there are {there}")
+
+
+def check_graph(graph: onnx.GraphProto) -> None:
+    """Raise ModelError where a node reads what is not there yet, or makes what is there already.
+
+    Only the first output of a node counts: masks, indices and statistics are not kept.
+    """
+    made = {"", *(value.name for value in graph.input), *(t.name for t in graph.initializer)}
+    for proto in graph.node:
+        missing = [bottom for bottom in proto.input if bottom not in made]
+        if missing:
+            text = f"reads {missing[0]!r}, which nothing before it made"
+            raise ModelError(f"node {label(proto)} {text}")
+        if not proto.output or not proto.output[0]:
+            raise ModelError(f"node {label(proto)} makes nothing")
+        if proto.output[0] in made:
+            raise ModelError(f"node {label(proto)} makes {proto.output[0]!r} a second time")
+        made.add(proto.output[0])
+    absent = [value.name for value in graph.output if value.name not in made]
+    if absent:
+        raise ModelError(f"the output {absent[0]!r} is made by no node")
 
 
 def as_array(tensor: onnx.TensorProto) -> Array:

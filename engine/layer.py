@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from oneiro.kernels.dispatch import Array
 from oneiro.kernels.relu import relu
@@ -34,6 +34,8 @@ class Layer:
     write into arrays, or turn sizes into numbers.
     """
 
+    numbers: ClassVar[tuple[int, ...]] = ()  # operands read as numbers: no symbols in a trace
+    differentiable = True  # False: integers come out, and nothing goes back
     needs: tuple[bool, ...] = ()  # for each bottom; the Net fills it in
 
     def forward(self, *bottoms: Any) -> Any:

@@ -83,12 +83,18 @@ class Net:
     def to(self, place: Callable[[Array], Any]) -> Net:
         """A copy with blobs of its own whose constants are `place(constant)`: a trace's symbols.
 
-        Integers and single numbers stay as they are, so that layers can read them.
+        Integers, and what layers read as numbers, stay as they are.
         """
         net = copy.copy(self)
         net.nodes = [node._replace(layer=copy.copy(node.layer)) for node in self.nodes]
+        read = {
+            bottom
+            for node in self.nodes
+            for k, bottom in enumerate(node.bottoms)
+            if k in node.layer.numbers
+        }
         net.constants = {
-            name: place(constant) if constant.ndim and constant.dtype.kind == "f" else constant
+            name: place(constant) if constant.dtype.kind == "f" and name not in read else constant
             for name, constant in self.constants.items()
         }
         net.blobs = self.empty_blobs()
@@ -249,9 +255,10 @@ class Net:
         """What a layer makes, as a tuple; its errors named after it."""
         try:
             result = function(*args)
-        except (TypeError, ValueError, NotImplementedError) as error:
+        except (ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError) as error:
             kind = type(node.layer).__name__
-            raise ModelError(f"layer {node.name!r} ({kind}): {error}") from error
+            text = f"{self.model.name}: layer {node.name!r} ({kind}): {error}"
+            raise ModelError(text) from error
         return result if isinstance(result, tuple) else (result,)
 
     def value(self, name: str | None) -> Any:
@@ -335,7 +342,7 @@ class Net:
 
 def known_shapes(shadow: Net) -> dict[str, tuple[int, ...]]:
     """The sizes of the symbols that the blobs hold."""
-    return {n: blob.data.dims for n, blob in shadow.blobs.items() if blob.data is not None}
+    return {n: blob.data.shape for n, blob in shadow.blobs.items() if blob.data is not None}
 
 
 def warn_if_idle(rules: Mapping[str, str], passed: Sequence[Node]) -> None:

@@ -56,6 +56,8 @@ class Preprocess:
         values = as_planes(np.asarray(image))
         if self.order == "ANY" and values.shape[2] != channels:
             raise PictureError(f"has {values.shape[2]} channels where {channels} are asked for")
+        if not np.isfinite(values).all():
+            raise PictureError("a picture holds values that are not finite (NaN or infinity)")
         values = self.turned(in_channels(values, channels))
         x: NDArray[Any] = values.transpose(2, 0, 1)[None].astype(dtype, order="C")
         x = (x - self.spread("mean", channels, dtype)) * self.spread("scale", channels, dtype)

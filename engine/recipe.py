@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,11 @@ def make_recipe(
     """
     return {
         "method": method,
-        "model": {"name": net.model.name, "sha256": net.model.sha256},
+        "model": {
+            "name": net.model.name,
+            "sha256": net.model.sha256,
+            "preprocessing": json.loads(json.dumps(asdict(net.known_preprocessing()))),
+        },
         "parameters": dict(parameters),
         "pictures": {name: digest(picture) for name, picture in pictures.items()},
         "surroundings": surroundings(net),
@@ -42,7 +48,6 @@ def digest(picture: Array) -> str:
 
 def surroundings(net: Net) -> dict[str, str]:
     """What the last bit of a result may depend on."""
-    preprocessing = net.known_preprocessing()
     return {
         "oneiro": importlib.metadata.version("oneiro"),
         "python": platform.python_version(),
@@ -51,7 +56,6 @@ def surroundings(net: Net) -> dict[str, str]:
         "machine": f"{platform.system()} {platform.machine()}",
         "blas": blas(),
         "dtype": str(net.dtype),
-        "preprocessing": repr(preprocessing),
     }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from oneiro.kernels.symbol import Graph, Symbol
 
 from .net import Net
@@ -30,7 +32,7 @@ def trace(net: Net, program: Program, inputs: Mapping[str, Input]) -> Trace:
     }
     shadow = net.to(graph.constant)
     results = {
-        name: result if isinstance(result, Symbol) else graph.constant(result)
+        name: result if isinstance(result, Symbol) else graph.constant(np.asarray(result))
         for name, result in program(shadow, **symbols).items()
     }
     return Trace(graph, results, shadow)

@@ -119,10 +119,16 @@ def global_max_pool_backward(dy: Array, where: Array, shape: Shape) -> Array:
 @max_pool.onnx
 def _(x: Array, window: Window) -> tuple[Array, Array]:
     dims = (*known(x.shape)[:2], *window.dims(x.shape))
+    window = without_ceil(window, x.shape[2:])
     ceil = int(window.ceil)
     y, where = node("MaxPool", x, ceil_mode=ceil, **window.attributes(), dims=[dims, dims])
     where.dtype = np.dtype(np.int64)  # ONNX defines the same flat index into x
     return y, where
+
+
+def without_ceil(window: Window, spatial: Shape) -> Window:
+    """Rounding up written as padding where the size is known: not all runtimes round alike."""
+    return window.exact(spatial) if window.ceil and None not in known(spatial) else window
 
 
 @max_pool_backward.onnx
@@ -135,16 +141,17 @@ def _(dy: Array, where: Array, shape: Shape) -> Array:
 
 @average_pool.onnx
 def _(x: Array, window: Window, include_pad: bool) -> Array:
-    if set(window.dilations) != {1}:
-        # AveragePool learnt dilations in opset 19: until then, a convolution by ones
-        if window.ceil:
+    plain = without_ceil(window, x.shape[2:])
+    # AveragePool learnt dilations in opset 19, and would count the padding that stands for ceil
+    if set(window.dilations) != {1} or (include_pad and plain != window):
+        if plain.ceil:
             raise NotImplementedError("an average over dilated windows has no ceil mode in ONNX")
         ones = np.ones((x.shape[1], 1, *window.kernel), x.dtype)
-        return conv(x, ones, None, window, x.shape[1]) / counts(x.shape[2:], window, include_pad)
-    attributes = window.attributes() | {"count_include_pad": int(include_pad)}
+        return conv(x, ones, None, plain, x.shape[1]) / counts(x.shape[2:], window, include_pad)
+    attributes = plain.attributes() | {"count_include_pad": int(include_pad)}
     del attributes["dilations"]
     dims = (*known(x.shape)[:2], *window.dims(x.shape))
-    return node("AveragePool", x, ceil_mode=int(window.ceil), **attributes, dims=dims)
+    return node("AveragePool", x, ceil_mode=int(plain.ceil), **attributes, dims=dims)
 
 
 @average_pool_backward.onnx
@@ -196,6 +203,7 @@ WINDOWS = [
     window((2, 3), (3, 2), (0, 1, 1, 1)),
     window((3, 3), (2, 2), ceil=True),
     window((3, 3), (2, 3), (1, 1, 1, 1), ceil=True),
+    window((2, 2), (2, 3), (1, 0, 1, 1), ceil=True),  # a last window would start in the padding
     window((2, 3), (1, 1), dilations=(3, 2)),
 ]
 

@@ -248,6 +248,12 @@ def vector(graph: Graph, sizes: Sequence[Any]) -> Symbol:
     return result
 
 
+def as_vector(sizes: Sequence[Any]) -> Any:
+    """Sizes as one int64 vector: an array where all are known, else a symbol."""
+    symbols = [size for size in sizes if isinstance(size, Symbol)]
+    return vector(symbols[0].graph, sizes) if symbols else np.array(sizes, np.int64)
+
+
 def zeros(graph: Graph, shape: Shape, dtype: Any) -> Any:
     """An array of zeros whose shape may hold symbols."""
     zero = graph.constant(np.zeros((), dtype))

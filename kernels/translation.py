@@ -95,6 +95,8 @@ def argmax(x: Any, axis: int, keepdims: bool = False) -> Any:
 
 @translates(np.reshape)
 def reshape(x: Any, shape: Any) -> Any:
+    if isinstance(shape, Symbol):
+        return node("Reshape", x, shape, dtype=x.dtype, dims=(None,) * len(shape))
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     dims = [None if size == -1 else size for size in known(shape)]
     if None not in x.dims and (-1 in shape or None not in dims):
@@ -126,6 +128,7 @@ def zeros_like(x: Any) -> Any:
 @translates(np.concatenate)
 def concatenate(arrays: Any, axis: int = 0) -> Any:
     shapes = [known(x.shape) for x in arrays]
+    axis %= len(shapes[0])
     dims = list(shapes[0])
     for a, sizes in enumerate(zip(*shapes, strict=True)):
         fixed = {size for size in sizes if size is not None}
@@ -141,6 +144,7 @@ def concatenate(arrays: Any, axis: int = 0) -> Any:
 
 @translates(np.split)
 def split(x: Any, cuts: Any, axis: int = 0) -> Any:
+    axis %= x.ndim
     sizes = [int(size) for size in np.diff([0, *cuts, x.dims[axis]])]
     dims = [(*x.dims[:axis], size, *x.dims[axis + 1 :]) for size in sizes]
     return node("Split", x, np.array(sizes, np.int64), axis=axis, dims=dims)

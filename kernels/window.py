@@ -68,6 +68,15 @@ class Window(NamedTuple):
             return self.sizes(spatial)
         return (None,) * self.rank
 
+    def exact(self, spatial: Sequence[int]) -> Window:
+        """The same windows over a picture of size `spatial` without rounding up."""
+        after = []
+        for size, count, before, span, stride in zip(
+            spatial, self.sizes(spatial), self.before, self.span, self.strides, strict=True
+        ):
+            after.append(max(0, (count - 1) * stride + span - size - before))
+        return self._replace(pads=(*self.before, *after), ceil=False)
+
     def padding(self, spatial: Sequence[int]) -> list[tuple[int, int]]:
         """Pairs for np.pad, all axes of an array: as far as the last window reaches."""
         pairs = [(0, 0), (0, 0)]

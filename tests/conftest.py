@@ -1,14 +1,22 @@
 """What many tests share: networks from ONNX models that a test builds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from onnx import ModelProto
+from threadpoolctl import threadpool_limits
 
 from oneiro import Net
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Arrays this small gain nothing by a second thread, and lose much on a busy machine."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ class Concat(Layer):
     axis: int
 
     def forward(self, *xs: Array) -> Array:
+        if not -xs[0].ndim <= self.axis < xs[0].ndim:
+            raise ValueError(f"axis {self.axis} is not one of {xs[0].ndim} axes")
         self.cuts = [int(cut) for cut in np.cumsum([x.shape[self.axis] for x in xs])[:-1]]
         return np.concatenate(xs, self.axis)
 

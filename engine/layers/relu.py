@@ -59,8 +59,9 @@ class PRelu(Rectifier):
 class Clip(Rectifier):
     """Values held between two bounds; one that starts at 0 (ReLU6) is a rectifier."""
 
+    numbers = (1, 2)
+
     def forward(self, x: Array, low: Any = None, high: Any = None) -> Array:
-        # bounds that are constants of the file are plain numbers, in a trace too
         self.rectifies = low is not None and home([low]) == "numpy" and float(low) == 0
         self.low, self.high = low, high
         self.y = np.clip(x, low, high)

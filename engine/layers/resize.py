@@ -24,6 +24,7 @@ ROUNDINGS: dict[str, Callable[[Array], Array]] = {
 class Resize(Layer):
     """Rows and columns resampled: y = R x C', with a matrix for each of the two axes."""
 
+    numbers = (1, 2, 3)
     coordinate_transformation_mode: str = "half_pixel"
     mode: str = "nearest"
     nearest_mode: str = "round_prefer_floor"

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from oneiro.kernels.dispatch import Array
+from oneiro.kernels.dispatch import Array, home
+from oneiro.kernels.symbol import as_vector
 
 from ..layer import Layer, layer
 
@@ -21,10 +22,28 @@ class Flatten(Layer):
 
     def forward(self, x: Array) -> Array:
         self.shape = x.shape
-        return x.reshape(math.prod(x.shape[: self.axis % (x.ndim + 1)]), -1)
+        if not -x.ndim <= self.axis <= x.ndim:
+            raise ValueError(f"axis {self.axis} is not one of {x.ndim} axes")
+        axis = self.axis + x.ndim if self.axis < 0 else self.axis
+        return x.reshape(math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))
 
     def backward(self, dy: Array) -> Array:
         return dy.reshape(self.shape)
+
+
+@layer
+class Shape(Layer):
+    """The sizes of x as integers; nothing goes back."""
+
+    differentiable = False
+    start: int = 0
+    end: int | None = None
+
+    def forward(self, x: Array) -> Any:
+        return as_vector(x.shape[self.start : self.end])
+
+    def backward(self, dy: Array) -> None:
+        return None
 
 
 @layer
@@ -35,6 +54,8 @@ class Reshape(Layer):
 
     def forward(self, x: Array, shape: Any) -> Array:
         self.shape = x.shape
+        if home([shape]) == "symbol":
+            return np.reshape(x, shape)
         sizes = [int(size) for size in shape]
         if not self.allowzero:
             sizes = [x.shape[k] if size == 0 else size for k, size in enumerate(sizes)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,17 +14,16 @@ from oneiro.kernels.dispatch import Array
 from ..ascent import NORMS, make_step
 from ..drawing import sheet
 from ..error import ArgumentError
-from ..goal import accepted_size, candidates, goal, parse_spec, usual_end
-from ..image import Picture
+from ..goal import accepted_size, candidates, goal, parse_spec
+from ..image import Picture, shrunk
 from ..net import Net
-from ..objective import Goal, Objective, guide
+from ..objective import Goal, Objective, guide, l2
 from ..plan import Plan
 from ..recipe import make_recipe
+from ..setting import Settings, choose
 from ..transform import edge_cropped, edge_padded, moved_closer, octaves, zoomed
 
 log = logging.getLogger(__name__)
-
-SMALLEST = 110  # px of the shorter side of the smallest octave: what a network sees whole
 
 
 class Step(NamedTuple):
@@ -94,77 +93,29 @@ def deepdream(
     bases = octaves(x, settings.octave_n, settings.octave_scale)[::-1]
     sizes = [base.size for base in bases]
     detail = np.zeros_like(bases[0])
+    said = False
     for k, base in enumerate(bases):
         detail = zoomed(detail, *base.shape[2:])
         ascent = climbing(net, base + detail, climbed, settings, random)
-        for iteration, (value, moved) in enumerate(ascent):
+        for iteration, (value, moved, alive) in enumerate(ascent):
+            if not alive and not said:
+                log.warning("a gradient is zero: nothing in the picture moves the objective there")
+                said = True
             detail = moved - base
             if on_step:
                 share = iteration / max(settings.iter_n, 1)
                 done = (sum(sizes[:k]) + sizes[k] * share) / sum(sizes)
-                here = finisher(net, x, detail, clip)
+                here = finisher(net, x, detail, clip, getattr(base_img, "alpha", None))
                 place = (k + 1, len(bases), iteration, settings.iter_n)
                 on_step(Step(*place, done, value, moved, here))
 
-    dream = finished(net, x + detail, clip)
-    dream.alpha = getattr(base_img, "alpha", None)
-    parameters = asdict(settings)
+    dream = finisher(net, x, detail, clip, getattr(base_img, "alpha", None))()
+    parameters = asdict(settings) | {"end": list(settings.end)}
     if objective:
         parameters["objective"] = getattr(objective, "__name__", "unnamed")
     pictures = {"photo": base_img, **({} if guide_img is None else {"guide": guide_img})}
     dream.recipe = make_recipe(net, "deepdream", parameters, pictures)
     return dream
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The numbers of a dream; refuses by name those that make no sense."""
-
-    end: tuple[str, ...]
-    octave_n: int
-    jitter: int
-    clip: bool
-    norm: str
-    seed: int
-    iter_n: int = 10
-    octave_scale: float = 1.4
-    step_size: float = 1.5
-    smooth: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, least in (("iter_n", 0), ("octave_n", 1), ("jitter", 0), ("smooth", 0)):
-            if not getattr(self, name) >= least:
-                raise ArgumentError(f"{name} is {getattr(self, name)}: it starts at {least}")
-        if not self.octave_scale > 1:
-            raise ArgumentError(f"octave_scale is {self.octave_scale}: it must be above 1")
-        if not np.isfinite(self.step_size):
-            raise ArgumentError(f"step_size is {self.step_size}: it must be a number")
-        if self.norm not in NORMS:
-            raise ArgumentError(f"norm {self.norm!r} is not one of {', '.join(NORMS)}")
-        if not 0 <= self.seed < 2**32:
-            raise ArgumentError(f"seed is {self.seed}: it must lie in 0..{2**32 - 1}")
-
-
-def choose(net: Net, side: int, given: Mapping[str, Any], **fixed: Any) -> Settings:
-    """What was given; where it was left out (None) the network's favourite, or the rule.
-
-    `side` is the shorter side of the picture.
-    """
-    chosen = {name: value for name, value in given.items() if value is not None}
-    chosen = {**net.favourites, **chosen, **fixed}
-    if not chosen.get("end"):
-        chosen["end"] = (usual_end(net),)
-        log.info("no favourites are known for %s: climbing %s", net.model.name, *chosen["end"])
-    if "octave_n" not in chosen:
-        chosen["octave_n"] = fitting_octaves(side, chosen.get("octave_scale", 1.4))
-    return Settings(**{**chosen, "end": tuple(chosen["end"])})
-
-
-def fitting_octaves(side: int, octave_scale: float) -> int:
-    """How many octaves keep the shorter side at SMALLEST px or more, at least one."""
-    if side <= SMALLEST or octave_scale <= 1:
-        return 1
-    return 1 + int(np.log(side / SMALLEST) / np.log(octave_scale))
 
 
 def climb(
@@ -173,9 +124,14 @@ def climb(
     """{blob: objective} of a dream."""
     if guide_img is None and objective is None:
         return goal(net, ends)
-    blobs = [parse_spec(net, text).blob for text in ends]
-    if objective is not None:
-        return goal(net, ends, dict.fromkeys(blobs, objective))
+    if guide_img is not None and objective is not None:
+        raise ArgumentError("guide_img is an objective itself: give one of the two")
+    specs = [parse_spec(net, text) for text in ends]
+    if any(spec.place for spec in specs):
+        raise ArgumentError("a guide or an objective takes whole blobs: end names a part of one")
+    blobs = [spec.blob for spec in specs]
+    if guide_img is None:
+        return goal(net, ends, dict.fromkeys(blobs, objective or l2))
     y = net.preprocess(guide_img)
     y = edge_padded(y, *accepted_size(net, blobs, *y.shape[2:]))
     features = net.forward({net.input: y}, end=blobs)
@@ -184,28 +140,25 @@ def climb(
 
 def climbing(
     net: Net, x: Array, climbed: Goal, settings: Settings, random: np.random.RandomState
-) -> Iterator[tuple[float, Array]]:
-    """x before the first step and after each, with the objective's value before that step."""
+) -> Iterator[tuple[float, Array, bool]]:
+    """x before the first step and after each; the objective's value before it; has x moved?"""
     h, w = x.shape[2:]
-    yield float("nan"), x
+    yield float("nan"), x, True
     if settings.iter_n == 0:
         return
     tall, wide = accepted_size(net, list(climbed), h, w)
     if (tall, wide) != (h, w):
-        log.info("%dx%d px do not reach the end: padded to %dx%d", w, h, wide, tall)
+        log.info("%dx%d px do not reach %s: padded to %dx%d", w, h, ", ".join(climbed), wide, tall)
     x = edge_padded(x, tall, wide)
     preprocessing = net.known_preprocessing()
-    step = (settings.step_size * preprocessing.unit(net.channels)).astype(net.dtype)
+    step = (settings.step_size * preprocessing.unit(net.channels, net.dtype)).astype(net.dtype)
     plan = step_plan(net, x.shape, climbed, settings)
     reach = min(settings.jitter, tall - 1, wide - 1)
     for _ in range(settings.iter_n):
         across, down = random.randint(-reach, reach + 1, 2)
         result = plan(x=x, shift=np.array([down, across]), step=step)
-        if not result["norm"].any():
-            log.warning("the gradient is zero: nothing in the picture moves the objective")
-            return
         x = result["x"]
-        yield float(result["value"]), edge_cropped(x, h, w)
+        yield float(result["value"]), edge_cropped(x, h, w), bool(result["norm"].any())
 
 
 def step_plan(net: Net, shape: tuple[int, ...], climbed: Goal, settings: Settings) -> Plan:
@@ -225,9 +178,17 @@ def step_plan(net: Net, shape: tuple[int, ...], climbed: Goal, settings: Setting
     return Plan(net, program, **inputs)
 
 
-def finisher(net: Net, x: Array, detail: Array, clip: bool) -> Callable[[], Picture]:
+def finisher(
+    net: Net, x: Array, detail: Array, clip: bool, alpha: Array | None
+) -> Callable[[], Picture]:
     """A call that lays the detail of some octave over the full picture."""
-    return lambda: finished(net, x + zoomed(detail, *x.shape[2:]), clip)
+
+    def picture() -> Picture:
+        dream = finished(net, x + zoomed(detail, *x.shape[2:]), clip)
+        dream.alpha = alpha
+        return dream
+
+    return picture
 
 
 def finished(net: Net, x: Array, clip: bool) -> Picture:
@@ -245,12 +206,17 @@ def zoom(
 
     `dream` are the arguments of deepdream; the seed moves on with every frame.
     """
+    if frame_n < 0:
+        raise ArgumentError(f"frame_n is {frame_n}: it starts at 0")
+    if not 0 <= zoom_scale < 1:
+        raise ArgumentError(f"zoom_scale is {zoom_scale}: it must be at least 0 and below 1")
     frame = base_img
     seed = dream.pop("seed", 0)
     for k in range(frame_n):
         dreamt = deepdream(net, frame, seed=seed + k, **dream)
-        assert dreamt.recipe
-        dreamt.recipe["parameters"] |= {"zoom_scale": zoom_scale, "frame": k}
+        recipe = dreamt.recipe or {}
+        parameters = recipe["parameters"] | {"zoom_scale": zoom_scale, "frame": k}
+        dreamt.recipe = recipe | {"method": "zoom", "parameters": parameters}
         yield dreamt
         frame = moved_closer(np.asarray(dreamt), zoom_scale)
 
@@ -267,13 +233,19 @@ def dream_sheet(
 
     `side` is the longer side of a tile in pixels; `dream` are the arguments of deepdream.
     """
-    x = np.asarray(base_img, np.float32).transpose(2, 0, 1)[None]
-    factor = min(1, side / max(x.shape[2:]))
-    small = zoomed(x, *(max(1, round(n * factor)) for n in x.shape[2:]))[0].transpose(1, 2, 0)
+    if side < 1:
+        raise ArgumentError(f"side is {side}: it starts at 1")
+    if "end" in dream:
+        raise ArgumentError("a sheet shows every candidate: it takes no end")
+    small = shrunk(Picture(base_img), side)
     names = candidates(net)
     tiles = []
     for k, name in enumerate(names):
         if on_layer:
             on_layer(k, len(names), name)
         tiles.append(deepdream(net, small, end=name, **dream))
-    return sheet(tiles, names)
+    result = sheet(tiles, names)
+    recipe = tiles[0].recipe or {}
+    parameters = recipe["parameters"] | {"end": names, "side": side}
+    result.recipe = recipe | {"method": "dream_sheet", "parameters": parameters}
+    return result

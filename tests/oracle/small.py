@@ -260,6 +260,9 @@ MODELS: dict[str, tuple[Callable[[], ModelProto], str]] = {
     for builder in (caffe, branches, mobile, head, shapes, resize, pools, lrn, chain)
 }
 
+# those without Gather, ConstantOfShape, and the modes of Pad that mirror
+PLAIN = [name for name in MODELS if name not in ("shapes", "resize")]
+
 
 def picture(name: str) -> np.ndarray:
     """A noise picture of `SHAPE` for the model `name`, always the same."""

@@ -10,6 +10,7 @@ import pytest
 from onnx import ModelProto, TensorProto, helper
 
 from oracle import light, notebook, runtime, small
+from oracle.measure import distance
 
 RULES = ("gradient", "guided", "deconv")
 VECTORS = Path(__file__).parent / "vectors"
@@ -28,13 +29,6 @@ def walker() -> ModuleType:
 def blobs() -> Any:
     pytest.importorskip("onnxruntime", reason="onnxruntime judges the walker")
     return runtime.blobs
-
-
-def distance(a: Any, b: Any) -> float:
-    """The relative L2 distance of a from b."""
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    assert a.shape == b.shape
-    return float(np.linalg.norm(a - b) / np.linalg.norm(b))
 
 
 def one_node(op: str, shape: tuple[int, ...], **attributes: Any) -> ModelProto:

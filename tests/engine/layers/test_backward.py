@@ -129,8 +129,9 @@ CASES = list(cases())
 IDS = [f"{type(case.layer).__name__}{k}" for k, case in enumerate(CASES)]
 
 
-def test_every_layer_has_a_case() -> None:
-    assert {type(case.layer).__name__ for case in CASES} == set(LAYERS)
+def test_every_layer_with_a_derivative_has_a_case() -> None:
+    differentiable = {name for name, layer in LAYERS.items() if layer.differentiable}
+    assert {type(case.layer).__name__ for case in CASES} == differentiable
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)

@@ -1,0 +1,566 @@
+"""The command as it is typed: files in, files out, and one line where something is wrong."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+import oneiro
+from oneiro import Picture, cli
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SMALL = ("--size", "48", "--iter-n", "1", "--octave-n", "1")  # a tenth of a second
+END = "fire3/concat"
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def oneiro_(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """oneiro_("dream", "photo.png"): the command in this process; a traceback fails the test."""
+
+    def run(*arguments: Any) -> Result:
+        monkeypatch.setattr(sys, "argv", ["oneiro", *map(str, arguments)])
+        code: Any = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        out, err = capsys.readouterr()
+        return Result(1, out, f"{err}{code}\n") if isinstance(code, str) else Result(code, out, err)
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small photo.png in the current folder, which is empty but for it."""
+    monkeypatch.chdir(tmp_path)
+    with Image.open(EXAMPLES / "chelsea_cat.png") as cat:
+        cat.resize((60, 41)).save("photo.png")
+    return Path("photo.png")
+
+
+def refused(result: Result, *words: str) -> None:
+    """One line on stderr that holds the words, and exit 1."""
+    assert result.code == 1, result.err
+    assert result.err.startswith("oneiro: ")
+    assert result.err.count("\n") == 1, result.err
+    for word in words:
+        assert word in result.err
+
+
+def size_of(path: str | Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        image.load()
+        return image.size
+
+
+def model(path: str, channels: int = 3) -> Path:
+    """A network that nobody knows: a convolution and a rectifier."""
+    filters = np.random.default_rng(0).normal(size=(7, channels, 3, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["data", "w"], ["pre"], pads=[1, 1, 1, 1]),
+            helper.make_node("Relu", ["pre"], ["end"]),
+        ],
+        "tiny",
+        [helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, channels, None, None])],
+        [helper.make_empty_tensor_value_info("end")],
+        [numpy_helper.from_array(filters, "w")],
+    )
+    made = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 18)])
+    Path(path).write_bytes(made.SerializeToString())
+    return Path(path)
+
+
+# A dream.
+
+
+def test_a_dream_is_a_picture_of_the_photo_s_size(oneiro_: Command) -> None:
+    result = oneiro_("dream", "photo.png", "dream.png", "--iter-n", 1, "--octave-n", 2)
+    assert result.code == 0
+    assert result.out == ""
+    assert "octave 1/2" in result.err
+    assert "octave 2/2 of 60x41 px" in result.err
+    assert result.err.endswith("wrote dream.png\n")
+    assert size_of("dream.png") == (60, 41)
+    assert np.abs(oneiro.load_image("dream.png") - oneiro.load_image("photo.png")).max() > 2
+
+
+def test_the_photo_is_shrunk_to_size_but_never_grown(oneiro_: Command) -> None:
+    oneiro_("dream", "photo.png", "small.png", *SMALL)
+    assert size_of("small.png") == (48, 33)
+    oneiro_("dream", "photo.png", "same.png", *SMALL, "--size", 1000)
+    assert size_of("same.png") == (60, 41)
+
+
+def test_without_a_name_nothing_is_overwritten(oneiro_: Command) -> None:
+    names = []
+    for _ in range(3):
+        names.append(re.findall(r"wrote (.*)\n", oneiro_("dream", "photo.png", *SMALL).err)[0])
+    assert names == ["photo-dream.png", "photo-dream-2.png", "photo-dream-3.png"]
+    assert all(size_of(name) == (48, 33) for name in names)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tiff", ".bmp", ".gif", ".npy"])
+def test_every_format(oneiro_: Command, suffix: str) -> None:
+    result = oneiro_("dream", "photo.png", f"dream{suffix}", *SMALL)
+    assert result.code == 0
+    assert oneiro.load_image(f"dream{suffix}").shape == (33, 48, 3)
+    assert oneiro.load_recipe(f"dream{suffix}")["method"] == "deepdream"
+
+
+def test_options_reach_the_dream(oneiro_: Command) -> None:
+    options = {
+        "iter_n": 2, "octave_n": 2, "octave_scale": 1.7, "step_size": 3.5, "jitter": 4,
+        "norm": "l2", "smooth": 0.5, "seed": 9,
+    }  # fmt: skip
+    given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    given = [text.replace("_", "-") if text.startswith("--") else text for text in given]
+    ends = ["--end", "fire3/concat=2", "--end", "fire4/concat:5=0.5"]
+    assert oneiro_("dream", "photo.png", "out.png", "--no-clip", *given, *ends).code == 0
+    parameters = oneiro.load_recipe("out.png")["parameters"]
+    assert {name: parameters[name] for name in options} == options
+    assert parameters["end"] == ends[1::2]
+    assert parameters["clip"] is False
+    net = oneiro.load("squeezenet1.1")
+    dream = oneiro.deepdream(
+        net, oneiro.load_image("photo.png"), end=ends[1::2], clip=False, **options
+    )
+    np.testing.assert_array_equal(oneiro.load_image("out.png"), np.rint(dream))
+
+
+def test_a_guide(oneiro_: Command) -> None:
+    dahlia = EXAMPLES / "flower_dahlia.jpg"
+    plain = ("dream", "photo.png", "plain.png", *SMALL, "--end", END)
+    assert oneiro_(*plain).code == 0
+    assert oneiro_("dream", "photo.png", "led.png", *plain[3:], "--guide", dahlia).code == 0
+    assert Path("plain.png").read_bytes() != Path("led.png").read_bytes()
+    assert set(oneiro.load_recipe("led.png")["pictures"]) == {"photo", "guide"}
+
+
+def test_transparency_is_put_back(oneiro_: Command) -> None:
+    veil = np.random.default_rng(0).integers(0, 256, (41, 60), np.uint8)
+    oneiro.save_image("veiled.png", Picture(oneiro.load_image("photo.png"), alpha=veil))
+    oneiro_("dream", "veiled.png", "out.png", "--iter-n", 1, "--octave-n", 1)
+    np.testing.assert_array_equal(oneiro.load_image("out.png").alpha, veil)
+
+
+def test_a_line_is_a_line_however_long_the_path(oneiro_: Command) -> None:
+    folder = Path("a-folder-with-a-very-long-name" * 4)
+    folder.mkdir()
+    result = oneiro_("dream", "photo.png", folder / "dream.png", *SMALL)
+    assert f"wrote {folder / 'dream.png'}\n" in result.err
+
+
+def test_warnings_are_lines_too(photo: Path) -> None:
+    with Image.open(photo) as first:
+        first.save("moving.gif", save_all=True, append_images=[first.rotate(90)])
+    result = subprocess.run(
+        [sys.executable, "-m", "oneiro", "dream", "moving.gif", "out.png", *SMALL],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "moving.gif: holds several pictures" in result.stderr
+    assert ".py" not in result.stderr
+    assert "Warning" not in result.stderr
+
+
+# Movies and sheets.
+
+
+def test_frames_in_a_folder(oneiro_: Command) -> None:
+    result = oneiro_("dream", "photo.png", "movie", *SMALL, "--frames", 3)
+    assert result.code == 0
+    assert sorted(os.listdir("movie")) == [f"frame_{k:04d}.png" for k in range(3)]
+    frames = [Path("movie", name).read_bytes() for name in sorted(os.listdir("movie"))]
+    assert len(set(frames)) == 3
+    assert size_of("movie/frame_0002.png") == (48, 33)
+
+
+@pytest.mark.parametrize("out", [("movie.gif",), ()])
+def test_frames_as_a_gif(oneiro_: Command, out: tuple[str, ...]) -> None:
+    assert oneiro_("dream", "photo.png", *out, *SMALL, "--frames", 3, "--fps", 10).code == 0
+    with Image.open(out[0] if out else "photo-dream.gif") as movie:
+        assert (movie.format, movie.n_frames, movie.size) == ("GIF", 3, (48, 33))
+        assert movie.info["duration"] == 100
+
+
+@pytest.mark.parametrize("out", [("sheet.png",), ()])
+def test_a_sheet(oneiro_: Command, out: tuple[str, ...]) -> None:
+    result = oneiro_("dream", "photo.png", *out, *SMALL, "--sheet")
+    assert result.code == 0
+    assert "fire2/concat" in result.err
+    width, height = size_of(out[0] if out else "photo-sheet.png")
+    assert width * height > 8 * 48 * 33
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ("--sheet --frames 2", "--sheet"),
+        ("--sheet --end fire3/concat", "end"),
+        ("--frames 0", "frames"),
+        ("--frames -2", "frames"),
+        ("--frames 2 --fps 0", "fps"),
+        ("--frames 2 --zoom-scale 1", "zoom"),
+        ("--size 0", "size"),
+        ("--size -5", "size"),
+        ("--iter-n -1", "iter"),
+        ("--octave-n 0", "octave"),
+        ("--octave-scale nan", "octave"),
+        ("--step-size inf", "step"),
+        ("--jitter -1", "jitter"),
+        ("--smooth nan", "smooth"),
+        ("--seed -1", "seed"),
+        ("--norm max", "max"),
+        ("--mean 1,2", "mean"),
+        ("--mean red", "red"),
+        ("--scale 0", "scale"),
+        ("--order CMYK", "CMYK"),
+    ],
+)
+def test_options_that_make_no_sense(oneiro_: Command, options: str, word: str) -> None:
+    out = "movie.gif" if options.startswith("--frames") else "out.png"
+    result = oneiro_("dream", "photo.png", out, *SMALL, *options.split())
+    assert result.code in (1, 2)
+    assert word in result.err.splitlines()[-1]
+    assert not Path(out).exists()
+
+
+# What is wrong is said in one line, before any dreaming.
+
+
+def test_an_unknown_end_names_what_is_near(oneiro_: Command) -> None:
+    result = oneiro_("dream", "photo.png", "out.png", "--end", "fire7/concatt")
+    refused(result, "'fire7/concatt'", "fire7/concat")
+
+
+@pytest.mark.parametrize("end", ["fire7/concat:384", "fire7/concat:1,99,0"])
+def test_a_place_outside_an_end_names_it(oneiro_: Command, end: str) -> None:
+    result = oneiro_("dream", "photo.png", "out.png", *SMALL, "--end", end)
+    refused(result, "fire7/concat", "384")
+
+
+@pytest.mark.parametrize(
+    ("photo_", "said"),
+    [
+        ("missing.png", "no such file"),
+        ("notes.txt", "is no PNG"),
+        ("text.png", "is no PNG"),
+        ("empty.jpg", "empty"),
+        ("half.png", "damaged"),
+        (".", "folder"),
+    ],
+)
+@pytest.mark.parametrize("role", ["photo", "guide"])
+def test_what_is_no_photo(oneiro_: Command, photo: Path, photo_: str, said: str, role: str) -> None:
+    for name in ("notes.txt", "text.png"):
+        Path(name).write_text("not a picture\n")
+    Path("empty.jpg").touch()
+    Path("half.png").write_bytes(photo.read_bytes()[:2000])
+    roles = (photo_, "out.png") if role == "photo" else (photo, "out.png", "--guide", photo_)
+    refused(oneiro_("dream", *roles), photo_, said)
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("out.xyz", ".xyz"),
+        ("out", "extension"),
+        ("absent/out.png", "absent"),
+        (".", "folder"),
+    ],
+)
+def test_where_nothing_can_be_written(oneiro_: Command, out: str, said: str) -> None:
+    refused(oneiro_("dream", "photo.png", out), said)
+
+
+def test_an_unwritable_folder_is_said_before_any_dreaming(oneiro_: Command) -> None:
+    folder = Path("closed")
+    folder.mkdir(mode=0o500)
+    if os.access(folder, os.W_OK):  # root may write everywhere, but not here
+        folder = Path("/proc")
+    if not folder.is_dir():
+        pytest.skip("no folder is closed to this user")
+    refused(oneiro_("dream", "photo.png", folder / "out.png", *SMALL), str(folder))
+
+
+def test_a_file_that_is_no_model(oneiro_: Command) -> None:
+    refused(oneiro_("dream", "photo.png", "out.png", "--model", "photo.png"), "photo.png", "ONNX")
+    refused(oneiro_("dream", "photo.png", "out.png", "--model", "absent.onnx"), "absent.onnx")
+    refused(oneiro_("dream", "photo.png", "out.png", "--model", "goglenet"), "googlenet")
+
+
+def test_a_folder_called_like_a_network_is_in_nobody_s_way(oneiro_: Command) -> None:
+    Path("squeezenet1.1").mkdir()
+    assert oneiro_("dream", "photo.png", "out.png", *SMALL).code == 0
+
+
+# Networks that are not known.
+
+
+def test_unknown_preprocessing_is_asked_for(oneiro_: Command) -> None:
+    result = oneiro_("dream", "photo.png", "out.png", "--model", model("own.onnx"))
+    refused(result, "own.onnx", "--mean", "--scale", "--order")
+
+
+def test_an_unknown_network_dreams_once_it_is_told(oneiro_: Command) -> None:
+    way = ("--mean", "104,117,123", "--scale", "0.5", "--order", "BGR")
+    result = oneiro_("dream", "photo.png", "out.png", "-m", model("own.onnx"), *way, *SMALL)
+    assert result.code == 0
+    recipe = oneiro.load_recipe("out.png")
+    assert recipe["parameters"]["end"] == ["end"]
+    assert all(word in json.dumps(recipe) for word in ("104", "0.5", "BGR"))
+
+
+def test_what_an_unknown_network_climbs_is_printed() -> None:
+    command = [sys.executable, "-m", "oneiro", "dream", "photo.png", "out.png", *SMALL]
+    own = [*command, "-m", model("own.onnx"), "--mean", "120"]
+    result = subprocess.run(own, capture_output=True, text=True, check=True)
+    assert re.search(r"climb\w* end\b", result.stderr)
+
+
+@pytest.mark.parametrize(("channels", "order"), [(1, "GRAY"), (4, "RGB")])
+def test_networks_of_one_and_four_channels(oneiro_: Command, channels: int, order: str) -> None:
+    own = ("-m", model("own.onnx", channels), "--mean", "120", "--order", order)
+    assert oneiro_("dream", "photo.png", "out.png", *own, *SMALL).code == 0
+    assert np.asarray(Image.open("out.png")).reshape(33, 48, -1).shape[2] == channels
+
+
+def test_five_channels_go_from_array_to_array(oneiro_: Command) -> None:
+    np.save("five.npy", np.random.default_rng(0).uniform(0, 255, (33, 48, 5)))
+    own = ("-m", model("own.onnx", 5), "--mean", "120", "--order", "ANY")
+    assert oneiro_("dream", "five.npy", "out.npy", *own, *SMALL).code == 0
+    assert np.load("out.npy").shape == (33, 48, 5)
+    result = oneiro_("dream", "five.npy", "out.png", *own, *SMALL)
+    refused(result, "5 channels", ".npy")
+    assert "octave" not in result.err
+
+
+# Recipes.
+
+
+def test_a_recipe_is_printed_as_json(oneiro_: Command) -> None:
+    oneiro_("dream", "photo.png", "dream.png", *SMALL, "--seed", 7)
+    result = oneiro_("recipe", "dream.png")
+    assert result.code == 0
+    assert json.loads(result.out) == oneiro.load_recipe("dream.png")
+    assert json.loads(result.out)["parameters"]["seed"] == 7
+
+
+@pytest.mark.parametrize("out", ["again.png", "again.jpg"])
+def test_a_recipe_gives_the_same_bytes(oneiro_: Command, out: str) -> None:
+    first = f"dream{Path(out).suffix}"
+    ends = ("--end", "fire3/concat=0.3", "--end", "fire4/concat:2")
+    oneiro_("dream", "photo.png", first, *SMALL, *ends, "--no-clip", "--seed", 7)
+    result = oneiro_("dream", "--recipe", first, "photo.png", out)
+    assert result.code == 0
+    assert "made" not in result.err
+    assert Path(out).read_bytes() == Path(first).read_bytes()
+
+
+def test_a_recipe_with_a_guide_asks_for_the_guide(oneiro_: Command) -> None:
+    guide = ("--guide", EXAMPLES / "flower_dahlia.jpg")
+    oneiro_("dream", "photo.png", "dream.png", *SMALL, *guide)
+    result = oneiro_("dream", "--recipe", "dream.png", "photo.png", "without.png")
+    assert "--guide" in result.err
+    result = oneiro_("dream", "--recipe", "dream.png", "photo.png", "again.png", *guide)
+    assert "guide" not in result.err
+    assert Path("again.png").read_bytes() == Path("dream.png").read_bytes()
+
+
+def test_a_recipe_of_a_network_of_ones_own_needs_but_its_file(oneiro_: Command) -> None:
+    own = ("--model", model("own.onnx"), "--mean", "104,117,123", "--order", "BGR")
+    oneiro_("dream", "photo.png", "dream.png", *SMALL, *own)
+    result = oneiro_("dream", "--recipe", "dream.png", "photo.png", "again.png", *own[:2])
+    assert result.code == 0, result.err
+    assert Path("again.png").read_bytes() == Path("dream.png").read_bytes()
+
+
+def test_a_recipe_of_a_network_of_ones_own_asks_for_its_file(oneiro_: Command) -> None:
+    oneiro_("dream", "photo.png", "dream.png", *SMALL, "-m", model("own.onnx"), "--mean", "120")
+    refused(oneiro_("dream", "--recipe", "dream.png", "photo.png", "x.png"), "own", "--model")
+
+
+def test_a_recipe_on_another_photo_says_what_differs(oneiro_: Command) -> None:
+    oneiro_("dream", "photo.png", "dream.png", *SMALL)
+    coffee = EXAMPLES / "coffee.png"
+    result = oneiro_("dream", "--recipe", "dream.png", coffee, "other.png")
+    assert result.code == 0
+    (line,) = [line for line in result.err.splitlines() if "made" in line]
+    assert "photo" in line
+    for name in ("dream.png", "other.png"):
+        assert oneiro.load_recipe(name)["pictures"]["photo"][:8] in line
+
+
+def test_a_recipe_with_an_objective_of_python_says_so(oneiro_: Command, photo: Path) -> None:
+    def cubes(data: Any) -> tuple[Any, Any]:
+        return (data * data * data).sum() / 3, data * data
+
+    net, img = oneiro.load("squeezenet1.1"), oneiro.load_image(photo)
+    dream = oneiro.deepdream(net, img, end=END, objective=cubes, iter_n=1, octave_n=1)
+    oneiro.save_image("dream.png", dream)
+    assert "cubes" in oneiro_("dream", "--recipe", "dream.png", photo, "again.png").err
+
+
+def test_an_option_beside_a_recipe_counts(oneiro_: Command) -> None:
+    oneiro_("dream", "photo.png", "dream.png", *SMALL, "--seed", 7)
+    other = ("--seed", 8, "--size", 40)
+    assert oneiro_("dream", "--recipe", "dream.png", "photo.png", "other.png", *other).code == 0
+    assert oneiro.load_recipe("other.png")["parameters"]["seed"] == 8
+    assert size_of("other.png") == (40, 27)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "",
+        "[1]",
+        '{"method"',
+        "{}",
+        '{"method": "style"}',
+        '{"method": "deepdream", "parameters": []}',
+        '{"method": "deepdream", "parameters": {"iter_n": "ten"}}',
+        '{"method": "deepdream", "parameters": {"end": 3}}',
+        '{"method": "deepdream", "parameters": {"end": ["nowhere"]}}',
+        '{"method": "deepdream", "parameters": {"norm": 3}}',
+        '{"method": "deepdream", "parameters": {"clip": "perhaps"}}',
+        '{"method": "deepdream", "parameters": {"seed": 1.5}}',
+        '{"method": "deepdream", "parameters": {"size": "big"}}',
+        '{"method": "deepdream", "parameters": {"step_size": null, "size": {}, "jitter": []}}',
+        '{"method": "deepdream", "parameters": {}, "model": [1]}',
+        '{"method": "deepdream", "parameters": {}, "model": {"name": 7}}',
+        '{"method": "deepdream", "parameters": {}, "pictures": [1]}',
+        '{"method": "deepdream", "parameters": {}, "surroundings": "here"}',
+    ],
+)
+def test_a_broken_recipe(oneiro_: Command, recipe: str) -> None:
+    Path("broken.json").write_text(recipe)
+    result = oneiro_("dream", "--recipe", "broken.json", "photo.png", "out.png")
+    refused(result)
+    assert not Path("out.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("photo.png", "no recipe"), ("absent.png", "no such file"), (".", "folder")],
+)
+def test_a_recipe_that_is_not_there(oneiro_: Command, path: str, said: str) -> None:
+    refused(oneiro_("recipe", path), path, said)
+    refused(oneiro_("dream", "--recipe", path, "photo.png", "out.png"), path, said)
+
+
+# The command itself.
+
+
+def test_help_names_the_commands(oneiro_: Command) -> None:
+    for words in (("--help",), ("-h",)):
+        result = oneiro_(*words)
+        assert result.code == 0
+        assert re.search(r"^  dream ", result.out, re.M)
+        assert re.search(r"^  recipe ", result.out, re.M)
+
+
+def test_help_of_dream_names_every_default(oneiro_: Command) -> None:
+    text = " ".join(oneiro_("dream", "--help").out.split())
+    for option in ("--seed", "--jitter", "--zoom-scale", "--fps", "--model", "--norm"):
+        entry = text.split(f"{option} ")[1].split(" --")[0]
+        assert re.search(r"\[.*\]", entry), f"{option} has no default"
+
+
+@pytest.mark.parametrize("wrong", [(), ("dream",), ("drem",), ("dream", "photo.png", "--sized")])
+def test_a_wrong_call_exits_2(oneiro_: Command, wrong: tuple[str, ...]) -> None:
+    result = oneiro_(*wrong)
+    assert result.code == 2
+    assert "oneiro" in result.err
+
+
+def test_python_m_oneiro() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "oneiro", "--version"], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip().endswith(oneiro.__version__)
+    assert result.stderr == ""
+
+
+# Ctrl-C.
+
+
+class Running:
+    """The command in a process of its own, its stderr read line by line."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "oneiro", *arguments], stderr=subprocess.PIPE, text=True
+        )
+
+    def wait_for(self, word: str) -> None:
+        assert self.process.stderr
+        line = next((line for line in self.process.stderr if word in line), None)
+        assert line, f"the command ended without a line of {word!r}"
+
+    def interrupt(self) -> tuple[int, str]:
+        self.process.send_signal(signal.SIGINT)
+        _, rest = self.process.communicate(timeout=60)
+        return self.process.returncode, rest
+
+
+needs_signals = pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to whole groups")
+ENDLESS = ("--iter-n", "1000000")
+
+
+@needs_signals
+def test_ctrl_c_keeps_the_last_finished_octave() -> None:
+    options = ("--octave-n", "2", "--octave-scale", "30", "--iter-n", "40")
+    photo = str(EXAMPLES / "mountains.jpg")
+    running = Running("dream", photo, "dream.png", *options, "--end", "fire2/concat")
+    running.wait_for("octave 1/2")
+    code, rest = running.interrupt()
+    assert code == 130
+    assert "dream.png" in rest
+    assert "Traceback" not in rest
+    assert size_of("dream.png") == (1024, 768)
+    assert np.abs(oneiro.load_image("dream.png") - oneiro.load_image(photo)).max() > 2
+    assert sorted(os.listdir()) == ["dream.png", "photo.png"]
+
+
+@needs_signals
+def test_ctrl_c_before_the_first_octave_saves_nothing() -> None:
+    own = ("--model", str(model("own.onnx")), "--mean", "120", "--octave-n", "1")
+    running = Running("dream", "photo.png", "dream.png", *own, *ENDLESS)
+    running.wait_for("climbing")
+    code, rest = running.interrupt()
+    assert code == 130
+    assert "nothing" in rest
+    assert "Traceback" not in rest
+    assert not Path("dream.png").exists()
+
+
+@needs_signals
+def test_ctrl_c_keeps_the_frames_that_are_done() -> None:
+    running = Running("dream", "photo.png", "movie", *SMALL, "--frames", "100000")
+    running.wait_for("frame 3")
+    code, rest = running.interrupt()
+    assert code == 130
+    assert "Traceback" not in rest
+    frames = sorted(os.listdir("movie"))
+    assert frames[:2] == ["frame_0000.png", "frame_0001.png"]
+    assert all(size_of(Path("movie", frame)) == (48, 33) for frame in frames)

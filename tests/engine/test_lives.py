@@ -1,0 +1,243 @@
+"""The three lives of a program agree: run on a Net, compiled as a Plan, exported to ONNX."""
+
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+import pytest
+from onnx import ModelProto
+
+import oneiro
+from oneiro import Net, Plan, Preprocess, export, export_gradient, export_step, make_step
+from oneiro.ascent import image_gradient
+from oneiro.models import registry
+from oneiro.objective import guide, l2
+from oneiro.plan import run
+from oneiro.trace import Program
+from oracle import light, small
+from oracle.measure import distance
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "models"
+RULES = ("gradient", "guided", "deconv")
+PROGRAMS = (*RULES, "step")
+
+LIGHT = ("bvlc_alexnet", "inception_v1", "zfnet512")
+REAL = {  # name → the blob to climb
+    "squeezenet1.1": "fire7/concat",
+    "googlenet": "inception_4c/output",
+    "mobilenetv1_0.25": "conv_pw_11_relu",
+    "mobilenetv2_dogs": "block_10",
+    "vgg16_conv4_2": "conv4_1",
+}
+FIXED = ("mobile", "resize")  # Resize, and strides under SAME, are traced for one size
+LARGE = (*LIGHT, *REAL)
+DYNAMIC = (*(name for name in small.PLAIN if name not in FIXED), *LARGE)
+
+
+class Case(NamedTuple):
+    """A net, the blob to climb, and sizes of pictures."""
+
+    net: Net
+    end: str
+    sizes: tuple[tuple[int, int], ...]
+
+    def picture(self, size: tuple[int, int], seed: int = 0) -> np.ndarray:
+        """Noise between black and white, (1, c, h, w)."""
+        values = np.random.default_rng(seed).uniform(0, 255, (*size, self.net.channels))
+        return self.net.preprocess(values)
+
+    def program(self, name: str) -> Program:
+        """A step of DeepDream, or the gradient under a rule."""
+        bounds = self.net.preprocessing.bounds(self.net.channels)
+
+        def step(net: Net, data: Any, shift: Any, step: Any) -> Mapping[str, Any]:
+            return make_step(net, data, shift, step, {self.end: l2}, bounds)
+
+        def gradient(net: Net, data: Any) -> Mapping[str, Any]:
+            value, diff = image_gradient(net, data, {self.end: l2}, name)
+            return {"value": value, "gradient": diff}
+
+        return step if name == "step" else gradient
+
+    def inputs(self, name: str, x: np.ndarray) -> dict[str, np.ndarray]:
+        """What the program of that name reads."""
+        if name != "step":
+            return {"data": x}
+        unit = self.net.preprocessing.unit(1).item()
+        return {"data": x, "shift": np.array([3, -5]), "step": np.array(1.5 * unit, np.float32)}
+
+
+@pytest.fixture(scope="module")
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    name = request.param
+    if name in REAL:
+        file = (registry.FOLDER if name == "squeezenet1.1" else SHARED) / f"{name}.onnx"
+        if not file.exists():
+            pytest.skip(f"{file} is absent")
+        return Case(oneiro.load(file), REAL[name], ((65, 94), (71, 93)))
+    if name in small.MODELS:
+        build, end = small.MODELS[name]
+        model, scale = build(), 1 / 128
+        sizes = (13, 18), (17, 14), (21, 29)  # the branches of `chain` meet at these
+    else:
+        model, scale = light.light(name), 1.0
+        end, sizes = light.NETWORKS[name].end, light.NETWORKS[name].sizes[:2]
+    file = tmp_path_factory.mktemp(name) / "model.onnx"
+    onnx.save(model, file)
+    net = Net(file)
+    net.preprocessing = Preprocess(mean=128, scale=scale)
+    file.unlink()  # pytest keeps folders, and some files have 30 MB
+    return Case(net, end, sizes)
+
+
+def session(model: ModelProto) -> Callable[..., dict[str, np.ndarray]]:
+    """onnxruntime's function of the model: inputs by name to outputs by name."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="runs what is exported")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    loaded = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    names = [output.name for output in model.graph.output]
+    return lambda **inputs: dict(zip(names, loaded.run(names, inputs)))
+
+
+# Plan.
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("case", [*small.PLAIN, *LIGHT, "squeezenet1.1"], indirect=True)
+def test_plan_is_the_net_bit_for_bit(case: Case, name: str) -> None:
+    inputs = case.inputs(name, case.picture(case.sizes[0]))
+    program = case.program(name)
+    plan = Plan(case.net, program, **{key: (v.dtype, v.shape) for key, v in inputs.items()})
+    expected = program(case.net, **inputs)
+    for _ in range(2):  # a plan leaves nothing behind
+        planned = plan(**inputs)
+        assert planned.keys() == expected.keys()
+        for key, value in expected.items():
+            np.testing.assert_array_equal(planned[key], value)
+
+
+@pytest.mark.parametrize("case", ["squeezenet1.1"], indirect=True)
+def test_plan_frees_what_nobody_reads_any_more(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = case.picture(case.sizes[0])
+    plan = Plan(case.net, case.program("gradient"), data=(x.dtype, x.shape))
+    made: list[weakref.ref[np.ndarray]] = []
+    total, alive = 0, [0]
+
+    def watched(call: Any, values: dict[str, Any]) -> None:
+        nonlocal total
+        run(call, values)
+        results = [values[symbol.name] for symbol in call.results]
+        arrays = [value for value in results if isinstance(value, np.ndarray)]
+        made.extend(map(weakref.ref, arrays))
+        total += sum(array.nbytes for array in arrays)
+        alive.append(sum(array.nbytes for ref in made if (array := ref()) is not None))
+
+    monkeypatch.setattr("oneiro.plan.run", watched)
+    results = plan(data=x)
+    assert max(alive) < total / 2
+    assert {id(ref()) for ref in made if ref() is not None} == {id(results["gradient"])}
+
+
+# Export.
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("case", DYNAMIC, indirect=True)
+def test_exported_gradient(case: Case, rule: str) -> None:
+    """One model for pictures of any number and size."""
+    exported = session(export_gradient(case.net, case.end, rule))
+    distances: list[float] = []
+    for size in case.sizes:
+        x = np.concatenate([case.picture(size, seed) for seed in range(5)])
+        result = exported(data=x)
+        _, gradient = image_gradient(case.net, x, {case.end: l2}, rule)
+        distances += map(distance, result["gradient"], gradient)
+        assert distance(result["activations"], case.net.blobs[case.end].data) < 1e-5
+    assert np.median(distances) < 1e-5
+
+
+@pytest.mark.parametrize("case", DYNAMIC, indirect=True)
+def test_exported_step(case: Case) -> None:
+    """One model for pictures of any size and shifts of any size and sign."""
+    exported = session(export_step(case.net, case.end))
+    program = case.program("step")
+    distances = []
+    for size in case.sizes:
+        for seed, shift in enumerate(([0, 0], [3, -5], [-100, 7], [31, 200])):
+            x = case.picture(size, seed)
+            inputs = case.inputs("step", x) | {"shift": np.array(shift)}
+            result, expected = exported(**inputs), program(case.net, **inputs)
+            distances.append(distance(result["dream"] - x, expected["x"] - x))
+            assert result["value"] == pytest.approx(expected["value"], rel=1e-4)
+    assert np.median(distances) < 1e-5
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("case", small.PLAIN, indirect=True)
+def test_export_for_one_size(case: Case, name: str) -> None:
+    inputs = case.inputs(name, case.picture(case.sizes[0]))
+    program = case.program(name)
+    model = export(case.net, program, **{key: (v.dtype, v.shape) for key, v in inputs.items()})
+    result = session(model)(**inputs)
+    for key, expected in program(case.net, **inputs).items():
+        assert distance(result[key], np.asarray(expected)) < 1e-5, key
+
+
+@pytest.mark.parametrize("case", LARGE, indirect=True)
+def test_exported_models_are_plain(case: Case) -> None:
+    """Standard operators, names that the file gave, and every weight once."""
+
+    def forward(net: Net, data: Any) -> Mapping[str, Any]:
+        return net.forward({net.input: data}, end=case.end)
+
+    part = export(case.net, forward, data=(np.float32, ("n", case.net.channels, "h", "w")))
+    forward(case.net, case.picture(case.sizes[0]))
+    blobs = {name for name, blob in case.net.blobs.items() if blob.data is not None}
+    for model in (export_gradient(case.net, case.end), export_step(case.net, case.end)):
+        onnx.checker.check_model(model, full_check=True)
+        assert {node.domain for node in model.graph.node} == {""}
+        assert [opset.domain for opset in model.opset_import] == [""]
+        assert model.ByteSize() < 1.1 * part.ByteSize()
+        names = {name for node in model.graph.node for name in (*node.input, *node.output)}
+        # results and inputs are called as the program calls them
+        assert blobs - names <= {case.net.input, case.end}
+
+
+@pytest.mark.parametrize("case", ["branches"], indirect=True)
+def test_exported_guide(case: Case) -> None:
+    x, shown = case.picture((13, 18)), case.picture((17, 14), seed=1)
+    climbed = guide(case.net.forward(data=shown, end="mixed")["mixed"])
+
+    def program(net: Net, data: Any) -> Mapping[str, Any]:
+        value, gradient = image_gradient(net, data, {"mixed": climbed})
+        return {"value": value, "gradient": gradient}
+
+    result = session(export(case.net, program, data=(np.float32, x.shape)))(data=x)
+    expected = program(case.net, x)
+    assert result["value"] == pytest.approx(expected["value"], rel=1e-5)
+    assert distance(result["gradient"], expected["gradient"]) < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["input", "weights", "array", "number"])
+@pytest.mark.parametrize("case", ["branches"], indirect=True)
+def test_results_that_nothing_makes(case: Case, kind: str) -> None:
+    x = case.picture((13, 18))
+    layer = next(iter(case.net.params))
+
+    def program(net: Net, data: Any) -> Mapping[str, Any]:
+        weights = net.params[layer][0]
+        array = np.arange(6, dtype=np.float32).reshape(2, 3)
+        results = {"input": data, "weights": weights, "array": array, "number": 2.5}
+        return {"result": results[kind]}
+
+    given = {"data": (np.float32, x.shape)}
+    expected = program(case.net, x)["result"]
+    planned = Plan(case.net, program, **given)(data=x)
+    np.testing.assert_array_equal(planned["result"], expected)
+    exported = session(export(case.net, program, **given))(data=x)
+    np.testing.assert_array_equal(exported["result"], expected)

@@ -1,0 +1,108 @@
+"""What the README tells a newcomer to type works."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text("utf-8") if (ROOT / "README.md").exists() else ""
+COMMANDS = [
+    line.partition("#")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", TEXT, re.S)
+    for line in block.splitlines()
+    if line.startswith("oneiro ")
+]
+PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place to work in that has the examples, and a first dream."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    first = re.findall(r"oneiro dream \S+ dream\.png", TEXT)[0]
+    run(first, folder)
+    return folder
+
+
+def run(command: str, folder: Path) -> None:
+    """The command as it stands but small: 96 px, one step an octave."""
+    _, *words = shlex.split(command)
+    if words[0] == "dream":
+        words += ["--size", "96", "--iter-n", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "oneiro", *words], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_the_readme_has_commands_and_code() -> None:
+    assert len(COMMANDS) >= 5
+    assert len(PYTHON) == 3
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands(command: str, folder: Path) -> None:
+    run(command, folder)
+    words = shlex.split(command)
+    if words[1] == "dream" and not words[-1].startswith("-"):
+        for word in words[2:]:
+            if word.endswith((".png", ".gif")) and not word.startswith("examples"):
+                with Image.open(folder / word) as picture:
+                    picture.load()
+
+
+def test_python_from_a_photo_to_files(folder: Path) -> None:
+    """The two blocks in a row, on a smaller photo."""
+    photo = folder / "examples" / "mountains.jpg"
+    Image.open(photo).resize((128, 96)).save(photo)
+    script = "\n".join(PYTHON[:2])
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "(1, 3, 96, 128)"
+    for name in ("dream.png", "gradient.onnx", "step.onnx"):
+        assert (folder / name).stat().st_size > 1000
+
+
+def test_the_operator_that_is_added(tmp_path: Path) -> None:
+    """In a process of its own: the class is registered for good."""
+    script = f"""
+import sys
+sys.path.insert(0, {str(ROOT / "tests")!r})
+from onnx import TensorProto, helper
+from oracle.adjoint import check_adjoint
+{PYTHON[2]}
+import oneiro
+random = np.random.default_rng(0)
+elu = Elu(alpha=0.7)
+check_adjoint(elu.forward, elu.backward, [random.normal(size=(2, 3, 5))], [0], random)
+value = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, None, None])
+nodes = [helper.make_node("Elu", ["data"], ["y"], alpha=0.7)]
+model = helper.make_model(helper.make_graph(nodes, "g", [value("data")], [value("y")]),
+                          opset_imports=[helper.make_opsetid("", 18)])
+open("elu.onnx", "wb").write(model.SerializeToString())
+net = oneiro.load("elu.onnx")
+x = random.normal(size=(1, 3, 4, 5)).astype(np.float32)
+y = net.forward(data=x)["y"]
+np.testing.assert_allclose(y, np.where(x > 0, x, 0.7 * np.expm1(x)), rtol=1e-5, atol=1e-6)
+oneiro.export_gradient(net, "y")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_pictures_and_files_that_are_named_exist() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT):
+        assert (ROOT / target).exists(), target
+    for name in re.findall(r"`((?:engine|kernels|tests|bench)/[\w/]*\.?\w*)`", TEXT):
+        assert (ROOT / name).exists() or name == "engine/layers/elu.py", name
