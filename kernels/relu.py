@@ -19,13 +19,29 @@ def relu(x: Array) -> Array:
 @kernel
 def relu_backward(dy: Array, y: Array) -> Array:
     """dy where the rectified y is positive (so was x), else 0; at 0 itself the slope is 0."""
-    return np.where(y > 0, dy, np.zeros((), dy.dtype))
+    return dy * (y > 0)
+
+
+@kernel
+def gate(dy: Array, opened: Array) -> Array:
+    """dy where `opened` is true, else 0. A product: several times faster than a choice."""
+    return dy * opened
 
 
 @relu.onnx
 def _(x: Array) -> Array:
     # the operator itself, which runtimes recognise and fuse, where NumPy would write Max
     return node("Relu", x)
+
+
+@relu_backward.onnx
+def _(dy: Array, y: Array) -> Array:
+    return np.where(y > 0, dy, np.zeros((), dy.dtype))
+
+
+@gate.onnx
+def _(dy: Array, opened: Array) -> Array:
+    return np.where(opened, dy, np.zeros((), dy.dtype))
 
 
 @relu.cases
@@ -36,3 +52,8 @@ def _(random: np.random.Generator) -> Iterator[Case]:
 @relu_backward.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
     yield random.normal(size=(2, 3, 5, 7)), np.maximum(random.normal(size=(2, 3, 5, 7)), 0)
+
+
+@gate.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    yield random.normal(size=(2, 3, 5, 7)), random.random((2, 3, 5, 7)) < 0.5

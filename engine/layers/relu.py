@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from oneiro.kernels.dispatch import Array, home
-from oneiro.kernels.relu import relu, relu_backward
+from oneiro.kernels.relu import gate, relu, relu_backward
 
 from ..layer import Rectifier, layer
 from .arithmetic import unbroadcast
@@ -69,6 +69,5 @@ class Clip(Rectifier):
 
     def backward(self, dy: Array) -> Any:
         """The slope is 1 strictly between the bounds, 0 elsewhere."""
-        zero = np.zeros((), dy.dtype)
-        dx = dy if self.low is None else np.where(self.y > self.low, dy, zero)
-        return dx if self.high is None else np.where(self.y < self.high, dx, zero)
+        dx = dy if self.low is None else gate(dy, self.y > self.low)
+        return dx if self.high is None else gate(dx, self.y < self.high)

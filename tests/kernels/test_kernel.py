@@ -47,7 +47,7 @@ def test_onnx_twin(kernel: Kernel[..., Any], dynamic: bool, net_of: Any) -> None
         arguments = []
         for k, argument in enumerate(case):
             # the leading array varies; weights and features are constants
-            moves = isinstance(argument, np.ndarray) and (k == 0 or argument.dtype.kind == "i")
+            moves = isinstance(argument, np.ndarray) and (k == 0 or argument.dtype.kind in "ib")
             if moves:
                 name = f"x{k}"
                 free = dynamic and argument.ndim == 4
