@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
     net = oneiro.load(arguments.model)
-    print(f"make_step of {net.model.name} to {arguments.end}, oneiro {oneiro.__version__}")
+    print(f"one step of {net.model.name} to {arguments.end}, oneiro {oneiro.__version__}")
     print(f"{'px':>5s} {'':24s}{'median ms':>10s}{'ratio to torch':>16s}")
     for size in arguments.sizes:
         rivals = make_rivals(net, arguments.end, size)
@@ -48,7 +48,7 @@ def make_rivals(net: oneiro.Net, end: str, size: int) -> dict[str, Step]:
     step = np.asarray(1.5 * net.known_preprocessing().unit(net.channels), np.float32)
 
     def program(net: oneiro.Net, data: Any, shift: Any, step: Any) -> dict[str, Any]:
-        return {"x": oneiro.make_step(net, data, shift, step, {end: l2}, bounds)["x"]}
+        return {"x": oneiro.dream_step(net, data, shift, step, {end: l2}, bounds)["x"]}
 
     kinds = {
         "data": (np.float32, shape),

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from . import objective as objective
-from .ascent import image_gradient, make_step
+from .ascent import dream_step, image_gradient
 from .blob import Blob
 from .error import ArgumentError, ModelError, OneiroError, PictureError
 from .export import export, export_gradient, export_step
 from .image import Picture, load_image, load_recipe, save_animation, save_image
-from .methods.deepdream import deepdream, dream_sheet, zoom
+from .methods.deepdream import deepdream, dream_sheet, make_step, zoom
 from .net import Net, RuleWarning
 from .plan import Plan
 from .preprocess import Preprocess
@@ -46,6 +46,7 @@ __all__ = [
     "RuleWarning",
     "deepdream",
     "dream_sheet",
+    "dream_step",
     "export",
     "export_gradient",
     "export_step",

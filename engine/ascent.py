@@ -67,7 +67,7 @@ EACH = (1, 2, 3)  # norms are those of each picture of a batch
 NORMS: dict[str, Callable[[Array], Array]] = {f.__name__: f for f in (mean_abs, std, l1, l2)}
 
 
-def make_step(
+def dream_step(
     net: Net,
     x: Array,
     shift: Array,

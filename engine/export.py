@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from oneiro.kernels.dispatch import Array
 from oneiro.kernels.symbol import Node, Symbol
 
-from .ascent import image_gradient, make_step
+from .ascent import dream_step, image_gradient
 from .net import Net
 from .objective import Goal, l2
 from .trace import Input, Program, Trace, trace
@@ -47,7 +47,7 @@ def export_step(net: Net, goal: Goal | str) -> onnx.ModelProto:
     black, white = net.known_preprocessing().bounds(net.channels, net.dtype)
 
     def program(net: Net, data: Array, shift: Array, step: Array) -> dict[str, Any]:
-        result = make_step(net, data, shift, step, climbed, (black, white))
+        result = dream_step(net, data, shift, step, climbed, (black, white))
         return {"dream": result["x"], "value": result["value"]}
 
     return export(

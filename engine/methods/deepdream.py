@@ -11,7 +11,7 @@ import numpy as np
 
 from oneiro.kernels.dispatch import Array
 
-from ..ascent import NORMS, make_step
+from ..ascent import NORMS, dream_step
 from ..drawing import sheet
 from ..error import ArgumentError
 from ..goal import accepted_size, candidates, goal, parse_spec
@@ -118,6 +118,38 @@ def deepdream(
     return dream
 
 
+def make_step(
+    net: Net,
+    *,
+    step_size: float = 1.5,
+    end: str | Sequence[str] | None = None,
+    jitter: int = 32,
+    clip: bool = True,
+    objective: Objective | None = None,
+    norm: str = "mean_abs",
+    smooth: float = 0.0,
+    random: Any = np.random,
+) -> float:
+    """Take the picture that the net's input blob holds one step further, as in the notebook.
+
+    For looking at: afterwards every blob up to `end` shows what the jittered net saw. The shift is
+    drawn from `random`, NumPy's global generator (np.random.seed) or a RandomState. The arguments
+    are those of deepdream. Returns the objective's value before the step.
+    """
+    given = {"end": (end,) if isinstance(end, str) else end, "step_size": step_size}
+    fixed = {"octave_n": 1, "jitter": jitter, "clip": clip, "norm": norm, "smooth": smooth}
+    settings = choose(net, 1, given, **fixed, seed=0)
+    climbed = climb(net, settings.end, None, objective)
+    x = net.value(net.input)
+    across, down = random.randint(-jitter, jitter + 1, 2)
+    step, bounds = units(net, settings)
+    result = dream_step(
+        net, x, np.array([down, across]), step, climbed, bounds, NORMS[norm], smooth
+    )
+    net.blobs[net.input].data = result["x"]
+    return float(result["value"])
+
+
 def climb(
     net: Net, ends: Sequence[str], guide_img: Array | None, objective: Objective | None
 ) -> Goal:
@@ -150,8 +182,7 @@ def climbing(
     if (tall, wide) != (h, w):
         log.info("%dx%d px do not reach %s: padded to %dx%d", w, h, ", ".join(climbed), wide, tall)
     x = edge_padded(x, tall, wide)
-    preprocessing = net.known_preprocessing()
-    step = (settings.step_size * preprocessing.unit(net.channels, net.dtype)).astype(net.dtype)
+    step, _ = units(net, settings)
     plan = step_plan(net, x.shape, climbed, settings)
     reach = min(settings.jitter, tall - 1, wide - 1)
     for _ in range(settings.iter_n):
@@ -161,14 +192,21 @@ def climbing(
         yield float(result["value"]), edge_cropped(x, h, w), bool(result["norm"].any())
 
 
-def step_plan(net: Net, shape: tuple[int, ...], climbed: Goal, settings: Settings) -> Plan:
-    """make_step, compiled for pictures of this shape."""
+def units(net: Net, settings: Settings) -> tuple[Array, tuple[Array, Array] | None]:
+    """The step size and the bounds of a picture in the network's units."""
     preprocessing = net.known_preprocessing()
+    step = settings.step_size * preprocessing.unit(net.channels, net.dtype)
     bounds = preprocessing.bounds(net.channels, net.dtype) if settings.clip else None
+    return step.astype(net.dtype), bounds
+
+
+def step_plan(net: Net, shape: tuple[int, ...], climbed: Goal, settings: Settings) -> Plan:
+    """dream_step, compiled for pictures of this shape."""
+    _, bounds = units(net, settings)
     norm = NORMS[settings.norm]
 
     def program(net: Net, x: Array, shift: Array, step: Array) -> dict[str, Any]:
-        return make_step(net, x, shift, step, climbed, bounds, norm, settings.smooth)
+        return dream_step(net, x, shift, step, climbed, bounds, norm, settings.smooth)
 
     inputs = {
         "x": (net.dtype, shape),

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from oneiro import Net, image_gradient, make_step
+from oneiro import Net, dream_step, image_gradient
 from oneiro.ascent import NORMS, objective_value
 from oneiro.goal import goal
 from oneiro.objective import Goal, l2
@@ -36,7 +36,7 @@ def x() -> NDArray[Any]:
 
 def plain(net: Net, x: Any, climbed: Goal, **more: Any) -> dict[str, Any]:
     """A step without shift or bounds."""
-    return make_step(net, x, np.array([0, 0]), STEP, climbed, None, **more)
+    return dream_step(net, x, np.array([0, 0]), STEP, climbed, None, **more)
 
 
 @pytest.mark.parametrize("ends", GOALS, ids=str)
@@ -101,7 +101,7 @@ def test_a_step_sees_the_picture_rolled_and_gives_it_back(
 ) -> None:
     climbed = goal(net, ["end"])
     rolled = plain(net, np.roll(x, shift, (2, 3)), climbed)["x"]
-    result = make_step(net, x, np.array(shift), STEP, climbed, None)
+    result = dream_step(net, x, np.array(shift), STEP, climbed, None)
     np.testing.assert_allclose(result["x"], np.roll(rolled, (-shift[0], -shift[1]), (2, 3)))
 
 
@@ -109,7 +109,7 @@ def test_bounds_hold_each_channel(net: Net, x: Any) -> None:
     low, high = STEP * 0 - 1, STEP / 5
     climbed = goal(net, ["end"])
     free = plain(net, x, climbed)["x"]
-    held = make_step(net, x, np.array([0, 0]), STEP, climbed, (low, high))["x"]
+    held = dream_step(net, x, np.array([0, 0]), STEP, climbed, (low, high))["x"]
     np.testing.assert_array_equal(held, np.clip(free, low, high))
     assert (held != free).any()
 

@@ -11,7 +11,7 @@ import pytest
 from onnx import ModelProto
 
 import oneiro
-from oneiro import Net, Plan, Preprocess, export, export_gradient, export_step, make_step
+from oneiro import Net, Plan, Preprocess, dream_step, export, export_gradient, export_step
 from oneiro.ascent import image_gradient
 from oneiro.models import registry
 from oneiro.objective import guide, l2
@@ -54,7 +54,7 @@ class Case(NamedTuple):
         bounds = self.net.preprocessing.bounds(self.net.channels)
 
         def step(net: Net, data: Any, shift: Any, step: Any) -> Mapping[str, Any]:
-            return make_step(net, data, shift, step, {self.end: l2}, bounds)
+            return dream_step(net, data, shift, step, {self.end: l2}, bounds)
 
         def gradient(net: Net, data: Any) -> Mapping[str, Any]:
             value, diff = image_gradient(net, data, {self.end: l2}, name)

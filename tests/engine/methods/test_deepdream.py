@@ -20,6 +20,7 @@ from oneiro.image import shrunk
 from oneiro.methods.deepdream import Step, dream_sheet, zoom
 from oneiro.transform import edge_cropped, edge_padded, moved_closer, zoomed
 from oracle import notebook, small
+from oracle.measure import distance
 
 ROOT = Path(__file__).parents[3]
 STORED = np.load(ROOT / "tests" / "oracle" / "vectors" / "dream.npz")
@@ -87,13 +88,6 @@ def dreamt(net: Net, img: Any, **parameters: Any) -> tuple[Picture, list[Step]]:
 
 def last_steps(seen: list[Step]) -> list[Step]:
     return [step for step in seen if step.iteration == step.iter_n]
-
-
-def distance(a: Any, b: Any) -> float:
-    """The relative L2 distance of a from b."""
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    assert a.shape == b.shape
-    return float(np.linalg.norm(a - b) / np.linalg.norm(b))
 
 
 def gradient(net: Net, **diffs: Callable[[NDArray[Any]], NDArray[Any]]) -> notebook.Gradient:
@@ -167,6 +161,24 @@ def test_one_step_of_the_embedded_network_is_torch_s() -> None:
         np.random.RandomState(1),
     )
     assert distance(seen[-1].x[0], expected) < 1e-9
+
+
+def test_make_step_moves_the_picture_in_the_net(branches: Net) -> None:
+    """Twice, by NumPy's global generator, which the notebook uses."""
+    expected = notebook.preprocess(IMG)
+    moved = expected[None]
+    np.random.seed(5)  # noqa: NPY002
+    random = np.random.RandomState(5)
+    for _ in range(2):
+        branches.blobs["data"].data = moved  # the notebook's gradient below uses the net too
+        value = oneiro.make_step(branches, end="end", step_size=2.5, jitter=7)
+        moved = branches.blobs["data"].data
+        after = branches.forward(end="end")["end"]
+        assert 0 < value < 0.5 * (after**2).sum()
+        expected = notebook.make_step(
+            expected, gradient(branches), "end", random, step_size=2.5, jitter=7
+        )
+    assert distance(moved[0], expected) < 1e-9
 
 
 def test_without_clip_the_contrast_is_the_notebook_s(branches: Net) -> None:
