@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,14 +16,14 @@ from oneiro.kernels.pool import (
     max_pool,
     max_pool_backward,
 )
-from oneiro.kernels.window import automatic, window
+from oneiro.kernels.window import Window, automatic, window
 
 from ..layer import Layer, layer
 
 
-@layer
-class MaxPool(Layer):
-    """The largest value of each window; its way back goes to the first of equals."""
+@dataclass
+class Pool(Layer):
+    """What pools over windows have in common: the window."""
 
     kernel_shape: Sequence[int]
     strides: Sequence[int] = ()
@@ -30,14 +31,21 @@ class MaxPool(Layer):
     dilations: Sequence[int] = ()
     ceil_mode: int = 0
     auto_pad: str = "NOTSET"
+
+    def geometry(self, x: Array) -> Window:
+        sides = self.kernel_shape, self.strides, self.pads, self.dilations
+        return automatic(window(*sides, bool(self.ceil_mode)), x.shape[2:], self.auto_pad)
+
+
+@layer
+class MaxPool(Pool):
+    """The largest value of each window; its way back goes to the first of equals."""
+
     storage_order: int = 0
 
     def forward(self, x: Array) -> Array:
         self.shape = x.shape
-        sliding = window(
-            self.kernel_shape, self.strides, self.pads, self.dilations, bool(self.ceil_mode)
-        )
-        y, self.where = max_pool(x, automatic(sliding, x.shape[2:], self.auto_pad))
+        y, self.where = max_pool(x, self.geometry(x))
         return y
 
     def backward(self, dy: Array) -> Array:
@@ -45,23 +53,14 @@ class MaxPool(Layer):
 
 
 @layer
-class AveragePool(Layer):
+class AveragePool(Pool):
     """The mean of each window, over the padding too if count_include_pad."""
 
-    kernel_shape: Sequence[int]
-    strides: Sequence[int] = ()
-    pads: Sequence[int] = ()
-    dilations: Sequence[int] = ()
-    ceil_mode: int = 0
-    auto_pad: str = "NOTSET"
     count_include_pad: int = 0
 
     def forward(self, x: Array) -> Array:
         self.shape = x.shape
-        sliding = window(
-            self.kernel_shape, self.strides, self.pads, self.dilations, bool(self.ceil_mode)
-        )
-        self.window = automatic(sliding, x.shape[2:], self.auto_pad)
+        self.window = self.geometry(x)
         return average_pool(x, self.window, bool(self.count_include_pad))
 
     def backward(self, dy: Array) -> Array:
