@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from oneiro.kernels.dispatch import Array, own
+from oneiro.kernels.dispatch import Array, alike, own
 from oneiro.kernels.symbol import Dims, known
 
 from .error import ModelError
@@ -16,9 +16,13 @@ class Blob:
     """An array with two faces: `data` on the way forward, `diff` on the way back.
 
     Both read as ordinary arrays that may be written to in place (`blob.diff[...] = blob.data`),
-    and both may be assigned. `data` is None until something has filled it. A diff that nothing
-    has flowed into is zero. `np.asarray(blob)` and DLPack (`torch.from_dlpack(blob)`) give the
-    data without a copy.
+    and both may be assigned. `data` is None until something has filled it. A diff that nothing has
+    flowed into is zero. `np.asarray(blob)` and DLPack (`torch.from_dlpack(blob)`) give the data
+    without a copy.
+
+    As in Caffe, layers that only rename values (Flatten, Reshape, Identity) share their data with
+    the blob below, and layers go back from what they saw: after writing into `data`, run forward
+    from there (`start=`).
     """
 
     def __init__(self, name: str) -> None:
@@ -44,6 +48,7 @@ class Blob:
     @data.setter
     def data(self, value: Any) -> None:
         self._data = value
+        self._diff = None
 
     @property
     def diff(self) -> Any:
@@ -63,7 +68,7 @@ class Blob:
         if self._data is not None and differ(known(value.shape), known(self._data.shape)):
             shapes = f"{value.shape} for data of shape {self._data.shape}"
             raise ModelError(f"blob {self.name!r} got a diff of shape {shapes}")
-        self._diff = value
+        self._diff = value if self._data is None else alike(value, self._data)
         self._diff_is_own = False
 
     @property
@@ -74,6 +79,11 @@ class Blob:
     def clear_diff(self) -> None:
         """Forget the diff: it is zero again."""
         self._diff = None
+
+    def seed(self, diff: Array) -> None:
+        """Go back from this diff, which stays the array that its owner may hold."""
+        self._diff = diff
+        self._diff_is_own = True
 
     def add_diff(self, diff: Array) -> None:
         """Let another reader's diff flow in."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from oneiro.kernels.dispatch import Array, home
+from oneiro.kernels.dispatch import Array, home, is_symbol, own
 from oneiro.kernels.symbol import Graph
 
 from .blob import Blob
@@ -146,7 +146,8 @@ class Net:
         shadow = self.to(graph.constant)
         for name, shape in shapes.items():
             name = self.as_input(name)
-            shadow.fill(name, graph.input(name, self.model.inputs[name][0], tuple(shape)))
+            symbol = graph.input(name, self.model.inputs[name][0], tuple(shape))
+            shadow.blobs[name].data = shadow.taken({name: symbol})[name]
         return shadow
 
     def reshape(
@@ -188,12 +189,14 @@ class Net:
         worked out again. Other blobs become empty. Returns the data of `end`, by default of the
         net's outputs.
         """
-        for name, value in {**(inputs or {}), **more}.items():
-            self.fill(name, value)
+        given = self.taken({**(inputs or {}), **more})
         ends = self.resolve_all(end) if end is not None else tuple(self.outputs)
         starts = self.resolve_all(start) if start is not None else tuple(self.inputs)
-        nodes = self.between(starts, ends)
-        self.check_shapes(nodes, starts, ends)
+        nodes = self.between(starts, ends, held=starts)
+        if nodes and set(starts) == set(self.inputs):
+            self.check_shapes(given, ends)
+        for name, value in given.items():
+            self.blobs[name].data = value
         made = {top for node in nodes for top in node.tops}
         for name in self.reached(starts) - set(starts) - made:
             self.blobs[name].data = None
@@ -201,7 +204,6 @@ class Net:
             tops = self.run(node, node.layer.forward, [self.value(b) for b in node.bottoms])
             for top, value in zip(node.tops, tops, strict=False):
                 self.blobs[top].data = value
-                self.blobs[top].clear_diff()
         return {name: self.value(name) for name in ends}
 
     def backward(
@@ -224,28 +226,29 @@ class Net:
         for blob in self.blobs.values():
             blob.clear_diff()
         for name, seed in seeds.items():
-            self.blobs[name].diff = seed
+            self.blobs[name].seed(seed)
         passed = []
         for node in reversed(self.between(ends, starts)):
             flows = [self.blobs[top].flowed for top in node.tops]
             if all(flow is None for flow in flows):
                 continue
+            # layers may hand on what they get: a seed stays its owner's
+            flows = [own(f) if t in seeds else f for t, f in zip(node.tops, flows, strict=True)]
             passed.append(node)
-            back = getattr(node.layer, RULES[rules.get(node.name, "gradient")])
+            back = getattr(node.layer, RULES[rules.get(node.tops[0], "gradient")])
             diffs = self.run(node, back, flows)
             for bottom, diff in zip(node.bottoms, diffs, strict=False):
                 if bottom in self.blobs and diff is not None:
                     self.blobs[bottom].add_diff(diff)
         warn_if_idle(rules, passed)
-        return {name: self.blobs[name].diff for name in ends}
+        return {name: self.blobs[name].diff for name in ends if self.blobs[name].data is not None}
 
     def rules(self, rule: str | Mapping[str, str]) -> dict[str, str]:
-        """{layer: rule} for every layer that has one other than the gradient."""
+        """{blob: rule} for what every layer makes whose rule is not the gradient."""
         if isinstance(rule, str):
-            chosen = {node.name: rule for node in self.nodes}
+            chosen = {node.tops[0]: rule for node in self.nodes}
         else:
-            makers = {top: node.name for node in self.nodes for top in node.tops}
-            chosen = {makers.get(self.resolve(name), name): value for name, value in rule.items()}
+            chosen = {self.resolve(name): value for name, value in rule.items()}
         for value in [rule] if isinstance(rule, str) else rule.values():
             if value not in RULES:
                 raise ArgumentError(f"rule {value!r} is not one of {', '.join(RULES)}")
@@ -272,17 +275,21 @@ class Net:
             raise ModelError(f"blob {name!r} is empty: give it to forward, or run forward to it")
         return data
 
-    def fill(self, name: str, value: Any) -> None:
-        """Put an input in place, in its type."""
-        name = self.as_input(name)
-        dtype, sizes = self.model.inputs[name]
-        if home([value]) == "numpy":
-            value = np.asarray(value, dtype)
-        if sizes and len(sizes) != value.ndim:
-            expected = "x".join("?" if size is None else str(size) for size in sizes)
-            raise ArgumentError(f"input {name!r} takes {expected}, not an array of {value.shape}")
-        self.blobs[name].data = value
-        self.blobs[name].clear_diff()
+    def taken(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """{input: array}: what was given, and what else the inputs hold, in the inputs' types."""
+        held = {name: self.blobs[name].data for name in self.inputs}
+        taken = {name: data for name, data in held.items() if data is not None}
+        taken |= {self.as_input(name): value for name, value in inputs.items()}
+        for name, value in taken.items():
+            dtype, sizes = self.model.inputs[name]
+            if not is_symbol(value) and (value is not held[name] or value.dtype != dtype):
+                taken[name] = value = np.array(value, dtype)  # the net's own, not the caller's
+            if sizes and len(sizes) != value.ndim:
+                expected = "x".join("?" if size is None else str(size) for size in sizes)
+                raise ArgumentError(
+                    f"input {name!r} takes {expected}, not an array of {value.shape}"
+                )
+        return {name: value for name, value in taken.items() if value is not held[name]}
 
     def as_input(self, name: str) -> str:
         """The input of that name or alias."""
@@ -293,14 +300,13 @@ class Net:
             )
         return resolved
 
-    def check_shapes(
-        self, nodes: Sequence[Node], starts: Sequence[str], ends: tuple[str, ...]
-    ) -> None:
-        """Meet shapes that do not fit before the first kernel runs."""
-        values = {name: self.value(name) for name in starts}
-        if not nodes or home(values.values()) != "numpy" or set(starts) != set(self.inputs):
+    def check_shapes(self, given: Mapping[str, Any], ends: tuple[str, ...]) -> None:
+        """Meet shapes that do not fit before anything is changed or computed."""
+        held = {name: self.blobs[name].data for name in self.inputs} | dict(given)
+        arrays = {name: array for name, array in held.items() if array is not None}
+        if not arrays or home(arrays.values()) != "numpy":
             return
-        asked = ({name: value.shape for name, value in values.items()}, ends)
+        asked = ({name: array.shape for name, array in arrays.items()}, ends)
         if asked != self._accepted:
             self.reshape(asked[0], end=ends)
             self._accepted = asked
@@ -321,13 +327,19 @@ class Net:
     def resolve_all(self, names: Names) -> tuple[str, ...]:
         return tuple(self.resolve(n) for n in ([names] if isinstance(names, str) else names))
 
-    def between(self, starts: tuple[str, ...], ends: tuple[str, ...]) -> list[Node]:
-        """The nodes on the ways from `starts` to `ends`, in order; the starts' own are not."""
-        needed, nodes = set(ends) - set(starts), []
-        reached = self.reached(starts)
+    def between(
+        self, lower: tuple[str, ...], upper: tuple[str, ...], held: tuple[str, ...] = ()
+    ) -> list[Node]:
+        """The nodes on the ways from `lower` up to `upper`, in order.
+
+        What the blobs `held` hold is taken as it stands: the way does not go on below them.
+        """
+        needed = set(upper) - set(held)
+        nodes = []
+        reached = self.reached(lower)
         for node in reversed(self.nodes):
-            if needed.intersection(node.tops) and reached.intersection(node.tops):
-                needed.update(b for b in node.bottoms if b is not None and b not in starts)
+            if needed.intersection(node.tops) and reached.intersection(node.bottoms):
+                needed.update(b for b in node.bottoms if b is not None and b not in held)
                 nodes.append(node)
         return nodes[::-1]
 
@@ -348,7 +360,7 @@ def known_shapes(shadow: Net) -> dict[str, tuple[int, ...]]:
 def warn_if_idle(rules: Mapping[str, str], passed: Sequence[Node]) -> None:
     """Say so where a rule met no rectifier: what came out is the plain gradient."""
     activations = [node for node in passed if isinstance(node.layer, Activation)]
-    acted = [node for node in activations if node.name in rules and node.layer.rectifies]  # type: ignore[attr-defined]
+    acted = [node for node in activations if node.tops[0] in rules and node.layer.rectifies]  # type: ignore[attr-defined]
     if rules and not acted:
         names = " and ".join(sorted(set(rules.values())))
         text = f"acted on 0 of {len(activations)} activations: this is the plain gradient"

@@ -38,10 +38,10 @@ class Kernel(Generic[P, R]):
         return self.name
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        where = home(args)
+        where = home((*args, *kwargs.values()))
         implementation = self.twins.get(where, self.specification)
         if where == "symbol":
-            graph = next(arg.graph for arg in args if home((arg,)) == "symbol")  # type: ignore[attr-defined]
+            graph = next(arg.graph for arg in args if is_symbol(arg))  # type: ignore[attr-defined]
             result: R = graph.call(self, implementation, args, kwargs)
             return result
         return implementation(*args, **kwargs)
@@ -64,7 +64,19 @@ def home(values: Iterable[Any]) -> str:
 
     NumPy arrays beside a symbol are constants of its graph.
     """
-    return next((v.home for v in values if hasattr(v, "home")), "numpy")
+    return "symbol" if any(map(is_symbol, values)) else "numpy"
+
+
+def is_symbol(value: Any) -> bool:
+    """Has the value no numbers yet? See symbol.py."""
+    return getattr(type(value), "home", None) == "symbol"
+
+
+def alike(value: Any, model: Any) -> Any:
+    """`value` in the type of `model`, and at its home: an array beside a symbol becomes one."""
+    if value.dtype != model.dtype:
+        value = value.astype(model.dtype)
+    return value + np.zeros_like(model) if is_symbol(model) and not is_symbol(value) else value
 
 
 def own(array: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from oneiro.kernels.dispatch import Array, home
+from oneiro.kernels.dispatch import Array, is_symbol
 from oneiro.kernels.symbol import as_vector
 
 from ..layer import Layer, layer
@@ -54,7 +54,7 @@ class Reshape(Layer):
 
     def forward(self, x: Array, shape: Any) -> Array:
         self.shape = x.shape
-        if home([shape]) == "symbol":
+        if is_symbol(shape):
             return np.reshape(x, shape)
         sizes = [int(size) for size in shape]
         if not self.allowzero:

@@ -142,6 +142,71 @@ def test_backward_stops_at_an_end(net: Net) -> None:
     np.testing.assert_array_equal(net.blobs["data"].diff, 0)
 
 
+def test_backward_to_several_ends_one_below_another(net: Net) -> None:
+    net.forward(data=X)
+    net.blobs["join"].diff[...] = 1
+    alone = net.backward(start="join")["data"].copy()
+    both = net.backward(start="join", end=["data", "conv"])
+    np.testing.assert_array_equal(both["data"], alone)
+    assert np.abs(both["conv"]).max() > 0
+
+
+def test_a_blob_that_became_empty_has_no_diff(net: Net) -> None:
+    net.forward(data=X)
+    net.blobs["join"].diff[...] = 1
+    net.forward(start="conv", end="left")
+    with pytest.raises(ModelError, match="'join' is empty"):
+        net.backward(start="join")
+
+
+def test_the_caller_s_array_stays_the_caller_s(net: Net) -> None:
+    x = X.copy()
+    x.setflags(write=False)
+    net.forward(data=x, end="conv")
+    net.blobs["data"].data[...] += 1
+    np.testing.assert_array_equal(x, X)
+
+
+def test_data_that_is_assigned_takes_the_net_s_type(net: Net) -> None:
+    net.blobs["data"].data = X.astype(np.float64)
+    assert net.forward(end="conv")["conv"].dtype == np.float32
+
+
+def test_a_diff_that_is_held_goes_on_being_the_seed(net: Net) -> None:
+    net.forward(data=X)
+    held = net.blobs["join"].diff
+    arrived = []
+    for seed in (1, 2, 3):
+        held[...] = seed
+        arrived.append(net.backward(start="join")["data"].copy())
+    np.testing.assert_allclose(arrived[1], 2 * arrived[0], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(arrived[2], 3 * arrived[0], rtol=1e-4, atol=1e-4)
+
+
+def test_a_refused_input_changes_nothing(net: Net) -> None:
+    net.forward(data=X)
+    with pytest.raises(ModelError):
+        net.forward(data=X[:, :2])
+    assert net.forward()["head"].shape == (1, 9, 1, 1)
+
+
+def test_an_input_that_end_does_not_need_may_be_left_out(net_of: NetOf) -> None:
+    model = branching()
+    more = helper.make_tensor_value_info("aux", TensorProto.FLOAT, [1, 9, 1, 1])
+    model.graph.input.append(more)
+    model.graph.node.append(helper.make_node("Add", ["head", "aux"], ["sum"], "sum"))
+    model.graph.output[0].name = "sum"
+    net = net_of(model)
+    assert net.inputs == ["data", "aux"]
+    assert net.forward(data=X, end="join")["join"].shape == (1, 9, 9, 11)
+    net.blobs["join"].diff[...] = 1
+    assert np.abs(net.backward(start="join")["data"]).max() > 0
+    with pytest.raises(ModelError, match="'aux' is empty"):
+        net.forward(data=X)
+    total = net.forward(aux=np.ones((1, 9, 1, 1)))["sum"]
+    np.testing.assert_allclose(total, net.blobs["head"].data + 1)
+
+
 def test_rules_by_layer(net: Net) -> None:
     net.forward(data=X)
 
