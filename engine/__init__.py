@@ -13,6 +13,7 @@ from __future__ import annotations
 if __name__ != "oneiro":
     raise ImportError("this folder is the package oneiro: pip install, then import oneiro")
 
+import dataclasses
 import importlib.metadata
 import os
 from pathlib import Path
@@ -88,8 +89,8 @@ def load(
         net.preprocessing = Preprocess(entry.mean, entry.scale, entry.order)
         net.aliases = entry.aliases
         net.favourites = entry.dream
-    if any(given is not None for given in (mean, scale, order)):
-        net.preprocessing = Preprocess(
-            0.0 if mean is None else mean, 1.0 if scale is None else scale, order or "RGB"
-        )
+    said = {"mean": mean, "scale": scale, "order": order}
+    given: dict[str, Any] = {key: value for key, value in said.items() if value is not None}
+    if given:
+        net.preprocessing = dataclasses.replace(net.preprocessing or Preprocess(), **given)
     return net

@@ -5,7 +5,7 @@ They run on arrays, and as they stand on symbols, from where they are compiled o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,29 +15,41 @@ from oneiro.kernels.dispatch import Array
 
 from .error import ArgumentError
 from .net import Net
-from .objective import Goal
+from .objective import Goal, Objective
 
 
-def image_gradient(net: Net, x: Array, goal: Goal, rule: str = "gradient") -> tuple[Any, Array]:
+def image_gradient(
+    net: Net, x: Array, goal: Goal, rule: str | Mapping[str, str] = "gradient"
+) -> tuple[Any, Array]:
     """The objective's value at the picture x (n, c, h, w), and its derivative in x."""
     net.forward({net.input: x}, end=goal)
-    value: Any = 0
+    values = []
     for name, objective in goal.items():
         blob = net.blobs[net.resolve(name)]
-        try:
-            more, diff = objective(blob.data)
-        except ArgumentError as error:
-            raise ArgumentError(f"{name}: {error}") from error
-        blob.diff = diff
-        value = more + value
+        if blob.flowed is not None:
+            raise ArgumentError(f"{name} is a second name of a blob of the goal: join them in one")
+        value, blob.diff = climbed(name, objective, blob.data)
+        values.append(value)
     net.backward(start=goal, end=net.input, rule=rule)
-    return value, net.blobs[net.input].diff
+    return sum(values[1:], values[0]), net.blobs[net.input].diff
+
+
+def climbed(name: str, objective: Objective, data: Array) -> tuple[Any, Array]:
+    """The objective's value and diff at a blob's data; its errors named after the blob."""
+    try:
+        return objective(data)
+    except (AttributeError, NotImplementedError, TypeError) as error:
+        text = f"{error} (objectives run on symbols: NumPy functions alone, no float(), no writing)"
+        raise ArgumentError(f"{name}: {text}") from error
+    except ArgumentError as error:
+        raise ArgumentError(f"{name}: {error}") from error
 
 
 def objective_value(net: Net, x: Array, goal: Goal) -> Any:
     """The objective at the picture x."""
     net.forward({net.input: x}, end=goal)
-    values = [objective(net.blobs[net.resolve(name)].data)[0] for name, objective in goal.items()]
+    data = {name: net.blobs[net.resolve(name)].data for name in goal}
+    values = [climbed(name, objective, data[name])[0] for name, objective in goal.items()]
     return sum(values[1:], values[0])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import sys
 import time
@@ -31,14 +32,12 @@ from .methods.deepdream import Step, deepdream, dream_sheet, zoom
 from .net import Net
 from .preprocess import Preprocess
 from .recipe import Recipe, make_recipe, mismatches
+from .setting import Settings
 
 console = rich.console.Console(stderr=True, highlight=False, soft_wrap=True)
 
 MOVIES = (".gif", ".mp4")
-TUNABLE = (
-    "end", "iter_n", "octave_n", "octave_scale", "step_size", "jitter", "clip", "norm", "smooth",
-    "seed",
-)  # fmt: skip
+TUNABLE = [field.name for field in dataclasses.fields(Settings)]
 
 
 class Lines(logging.Handler):
@@ -153,6 +152,8 @@ def dream_command(
     given = {name: value for name, value in options.items() if value not in (None, ())}
     check_target(out, movie=bool(frames), channels=net.channels)
     settings = tuned(made, bool(guide)) | given
+    if sheet and "end" not in given:
+        settings.pop("end", None)  # of a recipe: a sheet shows every end
     size = size or (made or {}).get("parameters", {}).get("size")
     img = load_image(photo, net.channels)
     img = shrunk(img, size) if size else img
@@ -161,12 +162,15 @@ def dream_command(
         pictures["guide"] = settings["guide_img"] = load_image(guide, net.channels)
     changes = mismatches(made, make_recipe(net, "deepdream", {}, pictures)) if made else []
     if sheet:
-        with layers() as on_layer:
-            picture = dream_sheet(net, img, on_layer=on_layer, **settings)
+        picture = dream_sheet(net, img, on_layer=tell_layer, **settings)
         save_image(out, picture)
     elif frames:
         movie = zoom(net, img, frame_n=frames, zoom_scale=zoom_scale, **settings)
-        save_animation(out, counted(movie, frames), fps)
+        made_of: list[int] = []
+        save_animation(out, counted(movie, frames, made_of), fps)
+        if len(made_of) < frames:
+            console.print(f"stopped: {out} ends after {len(made_of)} frames", markup=False)
+            raise KeyboardInterrupt
     else:
         watched(net, img, out, size, settings, changes)
     console.print(f"wrote {out}", markup=False)
@@ -180,8 +184,10 @@ def load_net(model: str | None, made: Recipe | None, **preprocessing: Any) -> Ne
     if made and not model and name not in registry.names():
         raise ArgumentError(f"the recipe's network {name!r} is not known: give its file, --model")
     net = load(name, **preprocessing)
-    if net.preprocessing is None and made and made["model"].get("sha256") == net.model.sha256:
-        net.preprocessing = Preprocess(**made["model"]["preprocessing"])
+    fed = made["model"].get("preprocessing") if made else None
+    told = any(value is not None for value in preprocessing.values())
+    if made and fed and not told and made["model"].get("sha256") == net.model.sha256:
+        net.preprocessing = Preprocess(**fed)
     if net.preprocessing is None:
         raise ArgumentError(
             f"{name}: how pictures are fed to this network is not known: give --mean, --scale and "
@@ -204,11 +210,14 @@ def checked(made: Recipe, path: Path) -> Recipe:
     objective = parts["parameters"].get("objective")
     if objective:
         raise ArgumentError(f"{path}: its objective {objective!r} is a function of Python")
-    for name, value, kind in (
-        ("size", parts["parameters"].get("size", 1), int),
-        ("model", parts["model"].get("name", ""), str),
+    size = parts["parameters"].get("size", 1)
+    fed = parts["model"].get("preprocessing", {})
+    for name, value, fits in (
+        ("size", size, type(size) is int and size >= 1),
+        ("model", parts["model"], isinstance(parts["model"].get("name", ""), str)),
+        ("preprocessing", fed, isinstance(fed, dict) and fed.keys() <= {"mean", "scale", "order"}),
     ):
-        if not isinstance(value, kind):
+        if not fits:
             raise ArgumentError(f"{path}: its recipe is broken: {name} is {value!r}")
     return made | parts
 
@@ -292,27 +301,21 @@ def steps() -> Iterator[Callable[[Step], None]]:
         yield bar
 
 
-@contextlib.contextmanager
-def layers() -> Iterator[Callable[[int, int, str], None]]:
-    """A live display of the layers on a sheet."""
-
-    def line(k: int, count: int, name: str) -> None:
-        console.print(f"layer {k + 1}/{count}: {name}", markup=False)
-
-    yield line
+def tell_layer(k: int, count: int, name: str) -> None:
+    """A line for each layer on a sheet."""
+    console.print(f"layer {k + 1}/{count}: {name}", markup=False)
 
 
-def counted(pictures: Iterator[Picture], count: int) -> Iterator[Picture]:
-    """Frames as they come, with a line for each; Ctrl-C ends the movie with those that are done."""
-    done = 0
+def counted(pictures: Iterator[Picture], count: int, done: list[int]) -> Iterator[Picture]:
+    """Frames as they come, with a line for each, noted in `done`; Ctrl-C ends the movie there."""
     try:
-        for done, picture in enumerate(pictures, 1):
-            console.print(f"frame {done}/{count}")
+        for k, picture in enumerate(pictures, 1):
+            console.print(f"frame {k}/{count}")
+            done.append(k)
             yield picture
     except KeyboardInterrupt:
         if not done:
             raise
-        console.print(f"stopped: the movie ends after {done} frames")
 
 
 def free_name(stem: str, movie: bool) -> Path:

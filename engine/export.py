@@ -14,6 +14,8 @@ from oneiro.kernels.dispatch import Array
 from oneiro.kernels.symbol import Node, Symbol
 
 from .ascent import dream_step, image_gradient
+from .error import ArgumentError, ModelError
+from .goal import goal
 from .net import Net
 from .objective import Goal, l2
 from .trace import Input, Program, Trace, trace
@@ -22,40 +24,46 @@ OPSET = 18
 IR_VERSION = 10  # what runtimes of the last years read
 
 
-def export_gradient(net: Net, end: str, rule: str = "gradient") -> onnx.ModelProto:
+def export_gradient(
+    net: Net, end: str, rule: str = "gradient", size: tuple[int, int] | None = None
+) -> onnx.ModelProto:
     """A model of any picture's gradient of half the sum of squares of the blob `end`.
 
     Input `data` (n, c, h, w), as the net takes it; outputs `activations`, the data of `end`, and
-    `gradient`, of the shape of `data`.
+    `gradient`, of the shape of `data`. With `size` (h, w) the model takes pictures of that size
+    alone, which some layers need (Resize, auto_pad SAME with strides).
     """
 
     def program(net: Net, data: Array) -> dict[str, Any]:
         _, gradient = image_gradient(net, data, {end: l2}, rule)
         return {"activations": net.blobs[net.resolve(end)].data, "gradient": gradient}
 
-    return export(net, program, data=(np.float32, ("n", net.channels, "h", "w")))
+    return export(net, program, data=(net.dtype, ("n", net.channels, *(size or ("h", "w")))))
 
 
-def export_step(net: Net, goal: Goal | str) -> onnx.ModelProto:
-    """A model that takes one picture of any size one DeepDream step further.
+def export_step(net: Net, end: str | Goal, size: tuple[int, int] | None = None) -> onnx.ModelProto:
+    """A model that takes one picture one DeepDream step further.
 
+    `end` is what deepdream takes, "NAME[:CHANNEL[,ROW,COLUMN]][=WEIGHT]", or {blob: objective}.
     Inputs: `data` (1, c, h, w), as the net takes it; `shift`, the jitter as two int64 (rows,
-    columns); `step`, a float in the units of `data`. Outputs: `dream`, and `value`, the objective
-    before the step.
+    columns); `step`, a number in 0..255. Outputs: `dream`, and `value`, the objective before the
+    step. `size` is as in export_gradient.
     """
-    climbed: Goal = {goal: l2} if isinstance(goal, str) else goal
-    black, white = net.known_preprocessing().bounds(net.channels, net.dtype)
+    climbed = goal(net, [end]) if isinstance(end, str) else end
+    preprocessing = net.known_preprocessing()
+    bounds = preprocessing.bounds(net.channels, net.dtype)
+    unit = preprocessing.unit(net.channels, net.dtype)
 
     def program(net: Net, data: Array, shift: Array, step: Array) -> dict[str, Any]:
-        result = dream_step(net, data, shift, step, climbed, (black, white))
+        result = dream_step(net, data, shift, step * unit, climbed, bounds)
         return {"dream": result["x"], "value": result["value"]}
 
     return export(
         net,
         program,
-        data=(np.float32, (1, net.channels, "h", "w")),
+        data=(net.dtype, (1, net.channels, *(size or ("h", "w")))),
         shift=(np.int64, (2,)),
-        step=(np.float32, ()),
+        step=(net.dtype, ()),
     )
 
 
@@ -66,7 +74,11 @@ def export(net: Net, program: Program, **inputs: Input) -> onnx.ModelProto:
     Blobs keep their names, and their diffs are called `<blob>/diff`. Weights are stored once for
     the way forward and back, as float16 where that loses nothing.
     """
-    return as_model(trace(net, program, inputs), {name: i[1] for name, i in inputs.items()})
+    traced = trace(net, program, inputs)
+    for name, result in traced.results.items():
+        if name in inputs and result.name != name:
+            raise ArgumentError(f"{name!r} is both an input and a result: call them differently")
+    return as_model(traced, {name: shape for name, (_, shape) in inputs.items()})
 
 
 def as_model(traced: Trace, shapes: Mapping[str, Sequence[int | str]]) -> onnx.ModelProto:
@@ -97,7 +109,10 @@ def as_model(traced: Trace, shapes: Mapping[str, Sequence[int | str]]) -> onnx.M
         ir_version=IR_VERSION,
         producer_name="oneiro",
     )
-    onnx.checker.check_model(model, full_check=True)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ModelError(f"what was traced is no valid ONNX: {error}") from error
     return model
 
 

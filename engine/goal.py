@@ -140,11 +140,12 @@ def accepted_size(net: Net, ends: Sequence[str], h: int, w: int) -> tuple[int, i
     refusal = refused(net, ends, h, w)
     if refusal is None:
         return h, w
-    # the axes do not know of each other: a square tells about each on its own
-    tall, wide = (
-        next((k for k in range(n, n + FARTHEST) if refused(net, ends, k, k) is None), n)
-        for n in (h, w)
-    )
+    # as a rule the axes do not know of each other: a square tells about each on its own
+    sides = {
+        n: next((k for k in range(n, n + FARTHEST) if refused(net, ends, k, k) is None), n)
+        for n in {h, w}
+    }
+    tall, wide = sides[h], sides[w]
     if refused(net, ends, tall, wide) is not None:
         raise ModelError(f"{', '.join(ends)} cannot be reached from {w}x{h} px: {refusal}")
     return tall, wide

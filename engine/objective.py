@@ -34,7 +34,7 @@ def channel(index: int) -> Objective:
             raise ArgumentError(f"channel {index} is not one of the blob's 0..{channels - 1}")
         one = np.zeros((channels, *(1,) * (data.ndim - 2)), data.dtype)
         one[index] = 1
-        return (data * one).sum(), np.broadcast_to(one, data.shape) + np.zeros_like(data)
+        return (data * one).sum(), one + np.zeros_like(data)
 
     return objective
 
@@ -44,6 +44,8 @@ def neuron(index: int, row: int | None = None, column: int | None = None) -> Obj
 
     def objective(data: Array) -> tuple[Any, Array]:
         sizes = data.shape[1:]
+        if not all(isinstance(size, int) for size in sizes):
+            raise ArgumentError("a neuron has its place in a picture of one size: name the size")
         asked = (index, row, column)[: len(sizes)]
         place = tuple(n // 2 if k is None else k for k, n in zip(asked, sizes, strict=True))
         if not all(0 <= k < n for k, n in zip(place, sizes, strict=True)):

@@ -7,11 +7,15 @@ use. Calls run as they stand, so a Plan can run whatever a Net can, to the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
+from oneiro.kernels.dispatch import own
 from oneiro.kernels.symbol import Call, Symbol
 
+from .error import ArgumentError
 from .net import Net
 from .trace import Input, Program, trace
 
@@ -29,15 +33,34 @@ class Plan:
         constants, self.calls = worked_out(calls, graph.constants)
         used = {*reads(results), *(name for call in self.calls for name in reads(arguments(call)))}
         self.constants = {name: value for name, value in constants.items() if name in used}
+        self.inputs = {
+            name: (np.dtype(dtype), tuple(shape)) for name, (dtype, shape) in inputs.items()
+        }
         self.dead = last_uses(self.calls, {*reads(results), *self.constants})
 
     def __call__(self, **inputs: Any) -> dict[str, Any]:
-        values = self.constants | inputs
+        """Run the program; raises ArgumentError for inputs that it was not made for."""
+        values = self.constants | self.checked(inputs)
         for call, dead in zip(self.calls, self.dead, strict=True):
             run(call, values)
             for name in dead:
                 del values[name]
-        return {name: values[symbol.name] for name, symbol in self.results.items()}
+        return {
+            # a constant of the net is handed out as a copy
+            name: own(values[s.name]) if s.name in self.constants else values[s.name]
+            for name, s in self.results.items()
+        }
+
+    def checked(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs in their types, when they are those that the plan was made for."""
+        if inputs.keys() != self.inputs.keys():
+            raise ArgumentError(f"the plan takes {', '.join(self.inputs)}, not {', '.join(inputs)}")
+        arrays = {name: np.asarray(inputs[name], dtype) for name, (dtype, _) in self.inputs.items()}
+        for name, (_, shape) in self.inputs.items():
+            if arrays[name].shape != shape:
+                found = arrays[name].shape
+                raise ArgumentError(f"the plan takes {name!r} of shape {shape}, not {found}")
+        return arrays
 
 
 def run(call: Call, values: dict[str, Any]) -> None:

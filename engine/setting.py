@@ -11,7 +11,7 @@ from typing import Any
 
 from .ascent import NORMS
 from .error import ArgumentError
-from .goal import usual_end
+from .goal import DEPTH, usual_end
 from .net import Net
 
 log = logging.getLogger(__name__)
@@ -72,19 +72,23 @@ def choose(net: Net, side: int, given: Mapping[str, Any], **fixed: Any) -> Setti
     """
     chosen = {name: value for name, value in given.items() if value is not None}
     chosen = {**net.favourites, **chosen, **fixed}
-    known_end = chosen.get("end")
-    chosen["end"] = known_end or (usual_end(net),)
-    settings = Settings(**{"octave_n": 1, **chosen})
+    known = chosen.get("end")
+    settings = Settings(**{"octave_n": 1, **chosen, "end": known or usual_ends(net)})
     if "octave_n" not in chosen:
         settings = replace(settings, octave_n=fitting_octaves(side, settings.octave_scale))
-    if known_end:
-        return settings
-    log.info(
-        "no favourites are known for %s: climbing %s, at 0.6 of its depth, in %d octaves of %d "
-        "steps of %g; --end or --sheet choose otherwise",
-        net.model.name, *settings.end, settings.octave_n, settings.iter_n, settings.step_size,
-    )  # fmt: skip
+    if not known:
+        log.warning(
+            "no favourites are known for %s: climbing %s, at %g of its depth, in %d octaves of %d "
+            "steps of %g; --end or --sheet choose otherwise",
+            net.model.name, *settings.end, DEPTH,
+            settings.octave_n, settings.iter_n, settings.step_size,
+        )  # fmt: skip
     return settings
+
+
+def usual_ends(net: Net) -> tuple[str, ...]:
+    """The network's favourites, or the blob that the rule for unknown networks names."""
+    return tuple(net.favourites.get("end", ())) or (usual_end(net),)
 
 
 def fitting_octaves(side: int, octave_scale: float) -> int:

@@ -25,16 +25,27 @@ def _(x: Array, sigma: float) -> Array:
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     weights /= weights.sum()
     channels = x.shape[1]
-    for axis in (2, 3):
-        leading = [slice(None)] * axis
-        last, first = x[(*leading, slice(-radius, None))], x[(*leading, slice(radius))]
-        wide = np.concatenate([last, x, first], axis)
+    for axis in (2, 3) if radius else ():
         shape = (-1, 1) if axis == 2 else (1, -1)
         filters = np.stack([weights.reshape(1, *shape)] * channels).astype(x.dtype)
+        wide = wrapped(x, axis, radius)
         x = node("Conv", wide, filters, group=channels, dims=known(x.shape))
     return x
+
+
+def wrapped(x: Array, axis: int, radius: int) -> Array:
+    """x with `radius` elements more on both sides of an axis, as if it repeated for ever.
+
+    An axis of unknown size must have that many at least.
+    """
+    size = x.shape[axis]
+    around = np.concatenate([x] * (-(-radius // size) if isinstance(size, int) else 1), axis)
+    leading = [slice(None)] * axis
+    last, first = around[(*leading, slice(-radius, None))], around[(*leading, slice(radius))]
+    return np.concatenate([last, x, first], axis)
 
 
 @gaussian_blur.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
     yield random.normal(size=(2, 3, 11, 14)), 0.8
+    yield random.normal(size=(1, 2, 3, 5)), 0.1  # the filter reaches nowhere

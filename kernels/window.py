@@ -140,6 +140,8 @@ def same_pads(window: Window, spatial: Sequence[int], upper: bool) -> Window:
     """
     pads = []
     for size, span, stride in zip(spatial, window.span, window.strides, strict=True):
+        if stride > 1 and not isinstance(size, int):
+            raise NotImplementedError("auto_pad SAME with strides: trace it for one size")
         # a stride of 1 needs the same padding whatever the size, so that may be unknown
         total = span - 1 if stride == 1 else max((-(-size // stride) - 1) * stride + span - size, 0)
         pads.append((total // 2, total - total // 2) if upper else (total - total // 2, total // 2))

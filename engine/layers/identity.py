@@ -24,9 +24,12 @@ class Identity(Layer):
 class Dropout(Layer):
     """x: units are dropped in training only."""
 
+    numbers = (1, 2)
     seed: int = 0
 
     def forward(self, x: Array, ratio: Any = None, training_mode: Any = None) -> Array:
+        if training_mode is not None and bool(training_mode):
+            raise ValueError("Dropout in training mode: export the net for inference")
         return x
 
     def backward(self, dy: Array) -> tuple[Array, None, None]:

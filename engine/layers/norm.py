@@ -26,4 +26,6 @@ class BatchNormalization(Layer):
         return x * self.gain + (b - mean * gain).reshape(channels)
 
     def backward(self, dy: Array) -> tuple[Array, None, None, None, None]:
+        if any(self.needs[1:]):
+            raise ValueError("statistics that depend on the picture have no gradient here")
         return dy * self.gain, None, None, None, None

@@ -34,7 +34,10 @@ class Pool(Layer):
 
     def geometry(self, x: Array) -> Window:
         sides = self.kernel_shape, self.strides, self.pads, self.dilations
-        return automatic(window(*sides, bool(self.ceil_mode)), x.shape[2:], self.auto_pad)
+        sliding = automatic(window(*sides, bool(self.ceil_mode)), x.shape[2:], self.auto_pad)
+        if any(pad >= span for pad, span in zip(sliding.pads, sliding.span * 2, strict=True)):
+            raise ValueError(f"a window of {sliding.span} can lie in padding of {sliding.pads}")
+        return sliding
 
 
 @layer

@@ -20,7 +20,7 @@ from ..net import Net
 from ..objective import Goal, Objective, guide, l2
 from ..plan import Plan
 from ..recipe import make_recipe
-from ..setting import Settings, choose
+from ..setting import Settings, choose, usual_ends
 from ..transform import edge_cropped, edge_padded, moved_closer, octaves, zoomed
 
 log = logging.getLogger(__name__)
@@ -87,24 +87,26 @@ def deepdream(
         "smooth": smooth,
     }
     settings = choose(net, min(x.shape[2:]), given, jitter=jitter, clip=clip, norm=norm, seed=seed)
-    climbed = climb(net, settings.end, guide_img, objective)
-    random = np.random.RandomState(seed)
+    climbed = dream_goal(net, settings.end, guide_img, objective)
+    random = np.random.RandomState(settings.seed)
 
     bases = octaves(x, settings.octave_n, settings.octave_scale)[::-1]
-    sizes = [base.size for base in bases]
+    areas = [base.size for base in bases]
+    # all before the first step: a size that cannot be reached is better refused now
+    sizes = [accepted_size(net, list(climbed), *base.shape[2:]) for base in bases]
     detail = np.zeros_like(bases[0])
     said = False
-    for k, base in enumerate(bases):
+    for k, (base, size) in enumerate(zip(bases, sizes, strict=True)):
         detail = zoomed(detail, *base.shape[2:])
-        ascent = climbing(net, base + detail, climbed, settings, random)
-        for iteration, (value, moved, alive) in enumerate(ascent):
+        steps = octave_steps(net, base + detail, size, climbed, settings, random)
+        for iteration, (value, moved, alive) in enumerate(steps):
             if not alive and not said:
                 log.warning("a gradient is zero: nothing in the picture moves the objective there")
                 said = True
             detail = moved - base
             if on_step:
                 share = iteration / max(settings.iter_n, 1)
-                done = (sum(sizes[:k]) + sizes[k] * share) / sum(sizes)
+                done = (sum(areas[:k]) + areas[k] * share) / sum(areas)
                 here = finisher(net, x, detail, clip, getattr(base_img, "alpha", None))
                 place = (k + 1, len(bases), iteration, settings.iter_n)
                 on_step(Step(*place, done, value, moved, here))
@@ -132,14 +134,14 @@ def make_step(
 ) -> float:
     """Take the picture that the net's input blob holds one step further, as in the notebook.
 
-    For looking at: afterwards every blob up to `end` shows what the jittered net saw. The shift is
+    For looking at: afterwards every blob up to `end` shows what the jittered net saw, and the input
+    blob the picture after the step, rolled back. The shift is
     drawn from `random`, NumPy's global generator (np.random.seed) or a RandomState. The arguments
     are those of deepdream. Returns the objective's value before the step.
     """
-    given = {"end": (end,) if isinstance(end, str) else end, "step_size": step_size}
-    fixed = {"octave_n": 1, "jitter": jitter, "clip": clip, "norm": norm, "smooth": smooth}
-    settings = choose(net, 1, given, **fixed, seed=0)
-    climbed = climb(net, settings.end, None, objective)
+    ends = (end,) if isinstance(end, str) else tuple(end or usual_ends(net))
+    settings = Settings(ends, 1, jitter, clip, norm, 0, step_size=step_size, smooth=smooth)
+    climbed = dream_goal(net, settings.end, None, objective)
     x = net.value(net.input)
     across, down = random.randint(-jitter, jitter + 1, 2)
     step, bounds = units(net, settings)
@@ -150,7 +152,7 @@ def make_step(
     return float(result["value"])
 
 
-def climb(
+def dream_goal(
     net: Net, ends: Sequence[str], guide_img: Array | None, objective: Objective | None
 ) -> Goal:
     """{blob: objective} of a dream."""
@@ -170,17 +172,27 @@ def climb(
     return goal(net, ends, {name: guide(features[name]) for name in blobs})
 
 
-def climbing(
-    net: Net, x: Array, climbed: Goal, settings: Settings, random: np.random.RandomState
+def octave_steps(
+    net: Net,
+    x: Array,
+    size: tuple[int, int],
+    climbed: Goal,
+    settings: Settings,
+    random: np.random.RandomState,
 ) -> Iterator[tuple[float, Array, bool]]:
-    """x before the first step and after each; the objective's value before it; has x moved?"""
+    """x before the first step and after each; the objective's value before it; has x moved?
+
+    The steps are taken on x padded to `size`.
+    """
     h, w = x.shape[2:]
     yield float("nan"), x, True
     if settings.iter_n == 0:
         return
-    tall, wide = accepted_size(net, list(climbed), h, w)
-    if (tall, wide) != (h, w):
-        log.info("%dx%d px do not reach %s: padded to %dx%d", w, h, ", ".join(climbed), wide, tall)
+    tall, wide = size
+    if size != (h, w):
+        log.warning(
+            "%dx%d px do not reach %s: padded to %dx%d", w, h, ", ".join(climbed), wide, tall
+        )
     x = edge_padded(x, tall, wide)
     step, _ = units(net, settings)
     plan = step_plan(net, x.shape, climbed, settings)
@@ -252,6 +264,7 @@ def zoom(
     seed = dream.pop("seed", 0)
     for k in range(frame_n):
         dreamt = deepdream(net, frame, seed=seed + k, **dream)
+        dreamt.alpha = None  # the camera moves, the transparency of the first picture does not
         recipe = dreamt.recipe or {}
         parameters = recipe["parameters"] | {"zoom_scale": zoom_scale, "frame": k}
         dreamt.recipe = recipe | {"method": "zoom", "parameters": parameters}
