@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,17 @@ class Blob:
         if self._data is None:
             raise ModelError(f"blob {self.name!r} is empty: run forward first")
         return self._data
+
+
+class Blobs(dict[str, Blob]):
+    """Blobs by name; a name that is none is resolved, as that of a layer or an alias."""
+
+    def __init__(self, names: Iterable[str], resolve: Callable[[str], str]) -> None:
+        super().__init__((name, Blob(name)) for name in names)
+        self.resolve = resolve
+
+    def __missing__(self, name: str) -> Blob:
+        return self[self.resolve(name)]
 
 
 def differ(a: Dims, b: Dims) -> bool:

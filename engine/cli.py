@@ -228,7 +228,7 @@ def tuned(made: Recipe | None, guided: bool) -> dict[str, Any]:
         return {}
     parameters = made["parameters"]
     if "guide" in made["pictures"] and not guided:
-        console.print("the recipe had a guide: give the same one with --guide")
+        raise ArgumentError("the recipe had a guide: give the same picture with --guide")
     return {name: parameters[name] for name in TUNABLE if name in parameters}
 
 
@@ -259,9 +259,10 @@ def watched(
     except KeyboardInterrupt:
         if finished:
             save_image(out, finished[0])
-            console.print(f"\nstopped: {out} holds the last finished octave", markup=False)
+            text = f"stopped: {out} holds the last finished octave, without a recipe"
+            console.print(text, markup=False)
         else:
-            console.print("\nstopped before the first octave was finished: nothing saved")
+            console.print("stopped before the first octave was finished: nothing saved")
         raise
     if size and picture.recipe:
         picture.recipe["parameters"]["size"] = size
@@ -286,17 +287,19 @@ def steps() -> Iterator[Callable[[Step], None]]:
     columns = (
         rich.progress.TextColumn("octave {task.fields[octave]}"),
         rich.progress.BarColumn(),
-        rich.progress.TextColumn("objective {task.fields[value]:.4g}"),
+        rich.progress.TextColumn("{task.fields[value]}"),
         rich.progress.TimeElapsedColumn(),
         rich.progress.TextColumn("left"),
         rich.progress.TimeRemainingColumn(),
     )
     with rich.progress.Progress(*columns, console=console) as progress:
-        task = progress.add_task("dream", total=1, octave="", value=float("nan"))
+        task = progress.add_task("dream", total=1, octave="", value="")
 
         def bar(step: Step) -> None:
             octave = f"{step.octave}/{step.octave_n}"
-            progress.update(task, completed=step.done, octave=octave, value=step.value)
+            progress.update(task, completed=step.done, octave=octave)
+            if step.iteration:
+                progress.update(task, value=f"objective {step.value:.4g}")
 
         yield bar
 

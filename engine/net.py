@@ -15,7 +15,7 @@ import numpy as np
 from oneiro.kernels.dispatch import Array, home, is_symbol, own
 from oneiro.kernels.symbol import Graph
 
-from .blob import Blob
+from .blob import Blobs
 from .error import ArgumentError, ModelError
 from .image import Picture
 from .importer import Node, read_model
@@ -50,7 +50,7 @@ class Net:
         self.constants = self.model.constants
         self.inputs = list(self.model.inputs)
         self.outputs = self.model.outputs
-        self.blobs: dict[str, Blob] = self.empty_blobs()
+        self.blobs = self.empty_blobs()
         self.aliases: Mapping[str, str] = {}
         self.preprocessing: Preprocess | None = None
         self.favourites: Mapping[str, Any] = {}  # arguments of deepdream that suit this network
@@ -97,13 +97,13 @@ class Net:
             name: place(constant) if constant.dtype.kind == "f" and name not in read else constant
             for name, constant in self.constants.items()
         }
-        net.blobs = self.empty_blobs()
+        net.blobs = net.empty_blobs()
         net._accepted = None
         return net
 
-    def empty_blobs(self) -> dict[str, Blob]:
+    def empty_blobs(self) -> Blobs:
         names = [*self.inputs, *(top for node in self.nodes for top in node.tops)]
-        return {name: Blob(name) for name in names}
+        return Blobs(names, self.resolve)
 
     def preprocess(self, img: Array) -> Array:
         """The picture (height, width, channels) of 0..255 as the net takes it, (1, c, h, w)."""
@@ -189,6 +189,8 @@ class Net:
         worked out again. Other blobs become empty. Returns the data of `end`, by default of the
         net's outputs.
         """
+        if not isinstance(inputs, Mapping | None):
+            raise ArgumentError(f"inputs are given by name: forward({{{self.input!r}: x}})")
         given = self.taken({**(inputs or {}), **more})
         ends = self.resolve_all(end) if end is not None else tuple(self.outputs)
         starts = self.resolve_all(start) if start is not None else tuple(self.inputs)

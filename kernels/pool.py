@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -147,7 +148,8 @@ def _(x: Array, window: Window, include_pad: bool) -> Array:
         if plain.ceil:
             raise NotImplementedError("an average over dilated windows has no ceil mode in ONNX")
         ones = np.ones((x.shape[1], 1, *window.kernel), x.dtype)
-        return conv(x, ones, None, plain, x.shape[1]) / counts(x.shape[2:], window, include_pad)
+        total = conv(x, ones, None, plain, x.shape[1])
+        return total / counts(x.shape[2:], window, include_pad, x.dtype)
     attributes = plain.attributes() | {"count_include_pad": int(include_pad)}
     del attributes["dilations"]
     dims = (*known(x.shape)[:2], *window.dims(x.shape))
@@ -157,17 +159,17 @@ def _(x: Array, window: Window, include_pad: bool) -> Array:
 @average_pool_backward.onnx
 def _(dy: Array, shape: Shape, window: Window, include_pad: bool) -> Array:
     # what a convolution by ones does on its way back
-    share = dy / counts(shape[2:], window, include_pad)
+    share = dy / counts(shape[2:], window, include_pad, dy.dtype)
     ones = np.ones((shape[1], 1, *window.kernel), dy.dtype)
     return conv_backward(share, ones, shape, window, shape[1])
 
 
-def counts(spatial: Shape, window: Window, include_pad: bool) -> Array:
+def counts(spatial: Shape, window: Window, include_pad: bool, dtype: Any) -> Array:
     """`counted`, also for sizes that only a run will tell: a convolution of ones by ones."""
     if None not in known(spatial):
         return counted(spatial, window, include_pad)
     graph = next(size.graph for size in spatial if isinstance(size, Symbol))
-    one = graph.constant(np.ones((), np.float32))
+    one = graph.constant(np.ones((), dtype))
     plane = node("Expand", one, vector(graph, (1, 1, *spatial)), dims=(1, 1, *known(spatial)))
     if include_pad:
         ends = list(zip(window.before, window.after, strict=True))
@@ -177,7 +179,7 @@ def counts(spatial: Shape, window: Window, include_pad: bool) -> Array:
         beyond = [stride - 1 for stride in window.strides]
         after = [pad + more for pad, more in zip(window.after, beyond, strict=True)]
         window = window._replace(pads=(*window.before, *after))
-    ones = np.ones((1, 1, *window.kernel), np.float32)
+    ones = np.ones((1, 1, *window.kernel), dtype)
     return node("Conv", plane, ones, **window.attributes(), dims=(1, 1, *[None] * window.rank))
 
 

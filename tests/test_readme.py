@@ -68,7 +68,7 @@ def test_python_from_a_photo_to_files(folder: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "(1, 3, 96, 128)"
-    for name in ("dream.png", "gradient.onnx", "step.onnx"):
+    for name in ("mountains.png", "gradient.onnx", "step.onnx"):
         assert (folder / name).stat().st_size > 1000
 
 

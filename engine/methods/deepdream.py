@@ -282,7 +282,8 @@ def dream_sheet(
 ) -> Picture:
     """Which layer? The picture, small, dreamt to each candidate blob, on one contact sheet.
 
-    `side` is the longer side of a tile in pixels; `dream` are the arguments of deepdream.
+    `side` is the longer side of a tile in pixels; `dream` are the arguments of deepdream, with
+    three octaves unless told otherwise.
     """
     if side < 1:
         raise ArgumentError(f"side is {side}: it starts at 1")
@@ -294,7 +295,7 @@ def dream_sheet(
     for k, name in enumerate(names):
         if on_layer:
             on_layer(k, len(names), name)
-        tiles.append(deepdream(net, small, end=name, **dream))
+        tiles.append(deepdream(net, small, end=name, **{"octave_n": 3, **dream}))
     result = sheet(tiles, names)
     recipe = tiles[0].recipe or {}
     parameters = recipe["parameters"] | {"end": names, "side": side}

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from oneiro import Net, dream_step, image_gradient
+from oneiro import ArgumentError, Net, Plan, dream_step, image_gradient
 from oneiro.ascent import NORMS, objective_value
 from oneiro.goal import goal
 from oneiro.objective import Goal, l2
@@ -145,3 +145,32 @@ def test_the_picture_given_stays_as_it_was(net: Net, x: Any) -> None:
     before = x.copy()
     plain(net, x, goal(net, ["data", "end"]))
     np.testing.assert_array_equal(x, before)
+
+
+def test_an_objective_may_return_plain_numbers(net: Net, x: Any) -> None:
+    """On arrays, and on the symbols of a plan, whatever type the diff has."""
+
+    def total(data: Any) -> tuple[Any, Any]:
+        return data.sum(), np.ones(data.shape, np.float32)
+
+    def program(net: Net, x: Any) -> dict[str, Any]:
+        return {"g": image_gradient(net, x, {"end": total})[1]}
+
+    expected = program(net, x)["g"]
+    assert expected.dtype == np.float64
+    plan = Plan(net, program, x=(np.float64, x.shape))
+    np.testing.assert_array_equal(plan(x=x)["g"], expected)
+
+
+def test_an_objective_that_needs_values_is_named(net: Net, x: Any) -> None:
+    def program(net: Net, x: Any) -> dict[str, Any]:
+        return {"v": image_gradient(net, x, {"end": lambda d: (float(d.sum()), d)})[0]}
+
+    with pytest.raises(ArgumentError, match=r"^end: .*objectives run on symbols"):
+        Plan(net, program, x=(np.float64, x.shape))
+
+
+def test_two_names_of_one_blob_are_refused(net: Net, x: Any) -> None:
+    net.aliases = {"last": "end"}
+    with pytest.raises(ArgumentError, match="last is a second name of a blob of the goal"):
+        image_gradient(net, x, {"end": l2, "last": l2})

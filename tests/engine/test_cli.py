@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pytest
@@ -505,12 +505,22 @@ def test_python_m_oneiro() -> None:
 
 
 class Running:
-    """The command in a process of its own, its stderr read line by line."""
+    """The command in a process of its own, its stderr read line by line, ended with the block."""
 
     def __init__(self, *arguments: str) -> None:
+        # SIGINT as a terminal leaves it: a shell's background jobs would inherit it ignored
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "oneiro", *arguments], stderr=subprocess.PIPE, text=True
         )
+        signal.signal(signal.SIGINT, before)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
 
     def wait_for(self, word: str) -> None:
         assert self.process.stderr
@@ -531,9 +541,9 @@ ENDLESS = ("--iter-n", "1000000")
 def test_ctrl_c_keeps_the_last_finished_octave() -> None:
     options = ("--octave-n", "2", "--octave-scale", "30", "--iter-n", "40")
     photo = str(EXAMPLES / "mountains.jpg")
-    running = Running("dream", photo, "dream.png", *options, "--end", "fire2/concat")
-    running.wait_for("octave 1/2")
-    code, rest = running.interrupt()
+    with Running("dream", photo, "dream.png", *options, "--end", "fire2/concat") as running:
+        running.wait_for("octave 1/2")
+        code, rest = running.interrupt()
     assert code == 130
     assert "dream.png" in rest
     assert "Traceback" not in rest
@@ -545,9 +555,9 @@ def test_ctrl_c_keeps_the_last_finished_octave() -> None:
 @needs_signals
 def test_ctrl_c_before_the_first_octave_saves_nothing() -> None:
     own = ("--model", str(model("own.onnx")), "--mean", "120", "--octave-n", "1")
-    running = Running("dream", "photo.png", "dream.png", *own, *ENDLESS)
-    running.wait_for("climbing")
-    code, rest = running.interrupt()
+    with Running("dream", "photo.png", "dream.png", *own, *ENDLESS) as running:
+        running.wait_for("climbing")
+        code, rest = running.interrupt()
     assert code == 130
     assert "nothing" in rest
     assert "Traceback" not in rest
@@ -556,9 +566,9 @@ def test_ctrl_c_before_the_first_octave_saves_nothing() -> None:
 
 @needs_signals
 def test_ctrl_c_keeps_the_frames_that_are_done() -> None:
-    running = Running("dream", "photo.png", "movie", *SMALL, "--frames", "100000")
-    running.wait_for("frame 3")
-    code, rest = running.interrupt()
+    with Running("dream", "photo.png", "movie", *SMALL, "--frames", "100000") as running:
+        running.wait_for("frame 3")
+        code, rest = running.interrupt()
     assert code == 130
     assert "Traceback" not in rest
     frames = sorted(os.listdir("movie"))

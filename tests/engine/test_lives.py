@@ -11,10 +11,19 @@ import pytest
 from onnx import ModelProto
 
 import oneiro
-from oneiro import Net, Plan, Preprocess, dream_step, export, export_gradient, export_step
+from oneiro import (
+    ArgumentError,
+    Net,
+    Plan,
+    Preprocess,
+    dream_step,
+    export,
+    export_gradient,
+    export_step,
+)
 from oneiro.ascent import image_gradient
 from oneiro.models import registry
-from oneiro.objective import guide, l2
+from oneiro.objective import channel, guide, l2
 from oneiro.plan import run
 from oneiro.trace import Program
 from oracle import light, small
@@ -76,7 +85,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if name in REAL:
         file = (registry.FOLDER if name == "squeezenet1.1" else SHARED) / f"{name}.onnx"
         if not file.exists():
-            pytest.skip(f"{file} is absent")
+            pytest.skip(f"{name}.onnx is not part of the repository")
         return Case(oneiro.load(file), REAL[name], ((65, 94), (71, 93)))
     if name in small.MODELS:
         build, end = small.MODELS[name]
@@ -242,3 +251,64 @@ def test_results_that_nothing_makes(case: Case, kind: str) -> None:
     np.testing.assert_array_equal(planned["result"], expected)
     exported = session(export(case.net, program, **given))(data=x)
     np.testing.assert_array_equal(exported["result"], expected)
+
+
+# What is refused, and what is kept apart.
+
+
+@pytest.fixture
+def chain(net_of: Callable[..., Net]) -> Net:
+    return net_of(small.chain())
+
+
+def test_a_float64_net_exports_in_float64(net_of: Callable[..., Net]) -> None:
+    """Checked by its types: onnxruntime has no Conv of doubles."""
+    net = net_of(small.caffe(), np.float64)
+    net.preprocessing = Preprocess()
+    for model in (export_gradient(net, "end"), export_step(net, "end")):
+        types = {value.type.tensor_type.elem_type for value in model.graph.output}
+        assert types == {onnx.TensorProto.DOUBLE}
+
+
+def test_one_channel_exports_for_any_size(net_of: Callable[..., Net]) -> None:
+    net = net_of(small.caffe())
+    net.preprocessing = Preprocess()
+    x = small.picture("caffe")
+    inputs = {"data": x, "shift": np.array([2, -3]), "step": np.array(4, np.float32)}
+    result = session(export_step(net, "end:1"))(**inputs)
+    bounds = net.preprocessing.bounds(3)
+    expected = dream_step(net, x, inputs["shift"], inputs["step"], {"end": channel(1)}, bounds)
+    assert distance(result["dream"] - x, expected["x"] - x) < 1e-5
+    with pytest.raises(ArgumentError, match="a neuron has its place in a picture of one size"):
+        export_step(net, "end:1,0,0")
+    assert export_step(net, "end:1,0,0", size=x.shape[2:])
+
+
+def test_an_input_and_a_result_of_one_name_are_refused(chain: Net) -> None:
+    with pytest.raises(ArgumentError, match="'x' is both an input and a result"):
+        export(chain, lambda net, x: {"x": 2 * x}, x=(np.float32, (2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({}, "the plan takes data, not"),
+        ({"data": np.zeros((2, 3)), "more": 1}, "the plan takes data, not data, more"),
+        ({"data": np.zeros((3, 2))}, r"'data' of shape \(2, 3\), not \(3, 2\)"),
+    ],
+)
+def test_a_plan_refuses_what_it_was_not_made_for(
+    chain: Net, inputs: dict[str, Any], message: str
+) -> None:
+    plan = Plan(chain, lambda net, data: {"y": 2 * data}, data=(np.float32, (2, 3)))
+    with pytest.raises(ArgumentError, match=message):
+        plan(**inputs)
+    assert plan(data=np.ones((2, 3)))["y"].dtype == np.float32
+
+
+def test_a_plan_hands_out_copies_of_constants(chain: Net) -> None:
+    name, weight = next((n, c) for n, c in chain.constants.items() if c.ndim == 4)
+    before = weight.copy()
+    program = Plan(chain, lambda net, x: {"w": net.constants[name], "x": x}, x=(np.float32, (2,)))
+    program(x=np.zeros(2))["w"][...] = 0
+    np.testing.assert_array_equal(weight, before)

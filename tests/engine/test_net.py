@@ -237,6 +237,10 @@ def test_names(net: Net) -> None:
     assert net.resolve("right_out") == "right_out"  # an unnamed node is called by its output
     net.aliases = {"joined": "join"}
     assert list(net.forward({"data": X}, end="joined")) == ["join"]
+    assert net.blobs["joined"] is net.blobs["join"]
+    assert net.blobs["left"] is net.blobs["left_pre"]
+    with pytest.raises(ArgumentError, match=r"no blob or layer 'joim'; near it: join"):
+        net.blobs["joim"]
     with pytest.raises(ArgumentError, match=r"no blob or layer 'joim'; near it: join"):
         net.forward(data=X, end="joim")
 
@@ -245,6 +249,7 @@ def test_names(net: Net) -> None:
     ("call", "message"),
     [
         (lambda net: net.forward(end="join"), "'data' is empty"),
+        (lambda net: net.forward(X), r"inputs are given by name: forward\({'data': x}\)"),
         (lambda net: net.forward(picture=X), "'picture' is no input of the net; inputs: data"),
         (lambda net: net.forward(data=X[0]), r"input 'data' takes \?x3x\?x\?, not an array"),
         (lambda net: net.forward(data=X[:, :2]), "layer 'conv' .* 3 channels .* the bottom has 2"),
@@ -281,6 +286,11 @@ def test_shapes_are_refused_before_anything_runs(net: Net) -> None:
 def test_devices_and_types(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         oneiro.load("squeezenet1.1", **options)
+
+
+def test_one_number_overruled_keeps_the_others() -> None:
+    net = oneiro.load("squeezenet1.1", mean=110)
+    assert net.preprocessing == oneiro.Preprocess(110.0, 1.0, "BGR")
 
 
 def test_float64_stays_float64(net_of: NetOf) -> None:

@@ -71,7 +71,7 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if name in REAL:
         file, features, head, unit = REAL[name]
         if not file.exists():
-            pytest.skip(f"{file} is absent")
+            pytest.skip(f"{name}.onnx is not part of the repository")
         model = onnx.load(file)
         return Network(model, Net(file), Net(file, dtype=np.float64), features, head, size, unit)
     model, known = light.light(name), light.NETWORKS[name]
