@@ -22,11 +22,12 @@ from typing import Any
 import numpy as np
 
 from . import objective as objective
+from .animation import save_animation
 from .ascent import dream_step, image_gradient
 from .blob import Blob
 from .error import ArgumentError, ModelError, OneiroError, PictureError
 from .export import export, export_gradient, export_step
-from .image import Picture, load_image, load_recipe, save_animation, save_image
+from .image import Picture, load_image, load_recipe, save_image
 from .methods.deepdream import deepdream, dream_sheet, make_step, zoom
 from .net import Net, RuleWarning
 from .plan import Plan

@@ -17,6 +17,7 @@ import rich.console
 import rich.progress
 
 from . import __version__, load
+from .animation import save_animation
 from .ascent import NORMS
 from .error import ArgumentError, OneiroError
 from .image import (
@@ -24,7 +25,6 @@ from .image import (
     check_target,
     load_image,
     load_recipe,
-    save_animation,
     save_image,
     shrunk,
 )

@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from oneiro.kernels.dispatch import Array
-from oneiro.kernels.symbol import Node, Symbol
+from oneiro.kernels.symbol import Operation, Symbol
 
 from .ascent import dream_step, image_gradient
 from .error import ArgumentError, ModelError
@@ -140,7 +140,7 @@ def readable_names(traced: Trace) -> dict[str, str]:
     return names
 
 
-def as_proto(node: Node, names: Mapping[str, str]) -> onnx.NodeProto:
+def as_proto(node: Operation, names: Mapping[str, str]) -> onnx.NodeProto:
     inputs = [names.get(name, name) for name in node.inputs]
     outputs = [names.get(name, name) for name in node.outputs]
     attributes: dict[str, Any] = {
@@ -150,7 +150,7 @@ def as_proto(node: Node, names: Mapping[str, str]) -> onnx.NodeProto:
     return helper.make_node(node.operator, inputs, outputs, **attributes)
 
 
-def alive(nodes: Iterable[Node], results: set[str]) -> tuple[list[Node], set[str]]:
+def alive(nodes: Iterable[Operation], results: set[str]) -> tuple[list[Operation], set[str]]:
     """The nodes that the results need, and every name that they use.
 
     A trailing output that nobody reads is not asked for: runtimes then have faster operators.

@@ -14,7 +14,6 @@ from .objective import Goal, Objective, channel, l2, neuron, weighted
 JOINS = ("Concat", "Add", "Sum")
 DEPTH = 0.6  # of the way from the picture to the last candidate, where dreams show whole things
 FEWEST = 4  # joins that a network needs for them to be its stages
-FARTHEST = 256  # how many rows or columns of padding are tried
 
 
 class Spec(NamedTuple):
@@ -31,7 +30,7 @@ def parse_spec(net: Net, text: str) -> Spec:
     Names may hold colons and equals signs themselves: the longest name that exists wins.
     """
     prefixes = (text[:k] for k in range(len(text), 0, -1) if text[k : k + 1] in ("", ":", "="))
-    name = next((prefix for prefix in prefixes if known(net, prefix)), None)
+    name = next((prefix for prefix in prefixes if is_name(net, prefix)), None)
     if name is None:
         net.resolve(text.rpartition("=")[0] or text)  # raises, and names what is near
         raise AssertionError
@@ -67,7 +66,7 @@ def parse_weight(weight: str, text: str) -> float:
     return number
 
 
-def known(net: Net, name: str) -> bool:
+def is_name(net: Net, name: str) -> bool:
     try:
         net.resolve(name)
     except ArgumentError:
@@ -129,32 +128,3 @@ def usual_end(net: Net) -> str:
     """The candidate at DEPTH of the way: the end for a network without favourites."""
     found = candidates(net)
     return found[round(DEPTH * (len(found) - 1))]
-
-
-def accepted_size(net: Net, ends: Sequence[str], h: int, w: int) -> tuple[int, int]:
-    """The next size from h x w on whose picture reaches the blobs `ends`.
-
-    Small pictures may vanish on the way, and branches may disagree. Raises ModelError, with the
-    layer and its reason, where no size up to FARTHEST more is accepted.
-    """
-    refusal = refused(net, ends, h, w)
-    if refusal is None:
-        return h, w
-    # as a rule the axes do not know of each other: a square tells about each on its own
-    sides = {
-        n: next((k for k in range(n, n + FARTHEST) if refused(net, ends, k, k) is None), n)
-        for n in {h, w}
-    }
-    tall, wide = sides[h], sides[w]
-    if refused(net, ends, tall, wide) is not None:
-        raise ModelError(f"{', '.join(ends)} cannot be reached from {w}x{h} px: {refusal}")
-    return tall, wide
-
-
-def refused(net: Net, ends: Sequence[str], h: int, w: int) -> ModelError | None:
-    """Why a picture of h x w does not reach `ends`; None if it does."""
-    try:
-        net.shapes({net.input: (1, net.channels, h, w)}, end=ends)
-    except ModelError as error:
-        return error
-    return None

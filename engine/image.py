@@ -7,13 +7,10 @@ A picture is H x W x C float32 in 0..255, on the host. Every doubt about a file 
 import contextlib
 import importlib.util
 import io
-import itertools
 import json
-import math
 import os
 import warnings
-from collections.abc import Iterable, Iterator
-from fractions import Fraction
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -354,30 +351,6 @@ def save_image(path: FilePath, image: ArrayLike) -> None:
             beside.write(text.encode())
 
 
-def save_animation(path: FilePath, pictures: Iterable[ArrayLike], fps: float = 25) -> None:
-    """Write pictures as an animation, drawing them from the iterable one by one.
-
-    A folder, or a path without an extension, takes numbered frames (`frame_0000.png`, …) and
-    makes the folder. `.gif` gives a looping GIF, each frame with its own 256 colours; it counts
-    time in hundredths of a second, and fewer than two are not shown by browsers. `.mp4` gives
-    H.264 video (needs `pip install "oneiro[video]"`); its sizes are even, so an odd one is padded
-    by repeating the last row or column. Files are written whole or not at all.
-
-    Raises PictureError for an unknown extension, no pictures at all, or (GIF, MP4) frames of
-    different sizes; OSError where the file cannot be written.
-    """
-    check_target(path, movie=True)
-    if not (math.isfinite(fps) and fps > 0):
-        raise ArgumentError(f"fps is {fps}; it must be above 0")
-    path = Path(path)
-    if path.is_dir() or not path.suffix:
-        _save_frames(path, pictures)
-    elif path.suffix.lower() == ".gif":
-        _save_gif(path, pictures, fps)
-    else:
-        _save_mp4(path, pictures, fps)
-
-
 def check_target(path: FilePath, movie: bool = False, channels: int = 3) -> None:
     """Raise, before any long work, what saving a picture (or an animation) there would raise.
 
@@ -446,7 +419,7 @@ def _encode(image: ArrayLike, kind: str, options: dict[str, Any]) -> bytes:
         values = np.dstack([values, alpha])
     encoded = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
     if kind == "GIF":
-        encoded = _palette(encoded)
+        encoded = in_palette(np.asarray(encoded.convert("RGB")))
     buffer = io.BytesIO()
     try:
         encoded.save(buffer, kind, **options)
@@ -456,72 +429,11 @@ def _encode(image: ArrayLike, kind: str, options: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _palette(image: Image.Image) -> Image.Image:
-    """The picture in the 256 colours that suit it best, dithered."""
-    image = image.convert("RGB")
+def in_palette(pixels: NDArray[np.uint8]) -> Image.Image:
+    """RGB bytes (H, W, 3) in the 256 colours that suit them best, dithered."""
+    image = Image.fromarray(pixels)
     colours = image.quantize(256, Image.Quantize.FASTOCTREE)
     return image.quantize(palette=colours, dither=Image.Dither.FLOYDSTEINBERG)
-
-
-def _save_frames(folder: Path, pictures: Iterable[ArrayLike]) -> None:
-    folder.mkdir(exist_ok=True)
-    number = -1
-    for number, picture in enumerate(pictures):
-        save_image(folder / f"frame_{number:04d}.png", picture)
-    if number < 0:
-        raise PictureError(f"{folder}: there are no pictures to write")
-
-
-def _frames(path: Path, pictures: Iterable[ArrayLike]) -> Iterator[NDArray[np.uint8]]:
-    """The pictures as (H, W, 3) bytes; at least one, and all of one size."""
-    shape = None
-    for number, picture in enumerate(pictures):
-        try:
-            frame = rgb_bytes(picture)
-        except PictureError as error:
-            raise PictureError(f"{path}: frame {number}: {error}") from None
-        if shape is None:
-            shape = frame.shape
-        if frame.shape != shape:
-            raise PictureError(f"{path}: frame {number} is {frame.shape}, the first was {shape}")
-        yield frame
-    if shape is None:
-        raise PictureError(f"{path}: there are no pictures to write")
-
-
-def _save_gif(path: Path, pictures: Iterable[ArrayLike], fps: float) -> None:
-    with atomic_write(path) as file:
-        images = (_palette(Image.fromarray(frame)) for frame in _frames(path, pictures))
-        next(images).save(
-            file,
-            "GIF",
-            save_all=True,
-            append_images=images,
-            duration=10 * max(2, round(100 / fps)),  # milliseconds
-            loop=0,  # for ever
-        )
-
-
-def _save_mp4(path: Path, pictures: Iterable[ArrayLike], fps: float) -> None:
-    import av
-
-    frames = (_even(frame) for frame in _frames(path, pictures))
-    with atomic_write(path) as file, av.open(file, "w", format="mp4") as container:
-        first = next(frames)
-        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(65535))
-        stream.options = {"crf": "16"}
-        stream.pix_fmt = "yuv420p"  # the one that every player shows
-        stream.codec_context.colorspace = av.video.reformatter.Colorspace.ITU601
-        stream.height, stream.width = first.shape[:2]
-        for frame in itertools.chain([first], frames):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-
-
-def _even(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """H.264 halves the colours' height and width, so both must be even."""
-    height, width = frame.shape[:2]
-    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
 # --- arrays ---

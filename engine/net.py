@@ -235,12 +235,15 @@ class Net:
             if all(flow is None for flow in flows):
                 continue
             # layers may hand on what they get: a seed stays its owner's
-            flows = [own(f) if t in seeds else f for t, f in zip(node.tops, flows, strict=True)]
+            flows = [
+                own(f) if t in seeds and f is not None else f
+                for t, f in zip(node.tops, flows, strict=True)
+            ]
             passed.append(node)
             back = getattr(node.layer, RULES[rules.get(node.tops[0], "gradient")])
             diffs = self.run(node, back, flows)
             for bottom, diff in zip(node.bottoms, diffs, strict=False):
-                if bottom in self.blobs and diff is not None:
+                if diff is not None and bottom is not None and bottom in self.blobs:
                     self.blobs[bottom].add_diff(diff)
         warn_if_idle(rules, passed)
         return {name: self.blobs[name].diff for name in ends if self.blobs[name].data is not None}

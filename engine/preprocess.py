@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,9 @@ class Preprocess:
             raise PictureError(f"has {values.shape[2]} channels where {channels} are asked for")
         if not np.isfinite(values).all():
             raise PictureError("a picture holds values that are not finite (NaN or infinity)")
+        if values.dtype.kind == "f" and 0 < values.max() <= 1:
+            text = "a picture of 0..1 is nearly black: values are 0..255, multiply by 255"
+            warnings.warn(text, stacklevel=3)
         values = self.turned(in_channels(values, channels))
         x: NDArray[Any] = values.transpose(2, 0, 1)[None].astype(dtype, order="C")
         x = (x - self.spread("mean", channels, dtype)) * self.spread("scale", channels, dtype)

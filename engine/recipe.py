@@ -81,5 +81,11 @@ def mismatches(made: Recipe, again: Recipe) -> list[str]:
         old, new = made.get(part, {}), again.get(part, {})
         for key in sorted({*old, *new}):
             if old.get(key) != new.get(key):
-                lines.append(f"{part} {key}: made with {old.get(key)}, now {new.get(key)}")
+                lines.append(f"{part} {key}: made with {short(old, key)}, now {short(new, key)}")
     return lines
+
+
+def short(part: Mapping[str, Any], key: str) -> str:
+    """A value of a recipe; of a digest the beginning tells enough."""
+    text = str(part.get(key))
+    return text[:12] if len(text) == 64 else text

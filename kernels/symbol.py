@@ -25,7 +25,7 @@ END = int(np.iinfo(np.int64).max)  # "to the end" in an ONNX Slice
 TRANSLATIONS: dict[Any, Callable[..., Any]] = {}  # NumPy function -> what it is on symbols
 
 
-class Node(NamedTuple):
+class Operation(NamedTuple):
     """An ONNX node as plain data."""
 
     operator: str
@@ -50,7 +50,7 @@ class Graph:
         self.inputs: list[Symbol] = []
         self.constants: dict[str, Array] = {}
         self.calls: list[Call] = []
-        self.nodes: list[Node] = []
+        self.nodes: list[Operation] = []
         self.counter = itertools.count()
         self.inside = False
 
@@ -211,7 +211,7 @@ def node(name: str, *inputs: Any, dims: Any = None, dtype: Any = None, **attribu
         for k, sizes in enumerate(dims if several else [dims])
     ]
     read, made = (tuple(x.name for x in group) for group in (operands, results))
-    graph.nodes.append(Node(name, read, made, attributes))
+    graph.nodes.append(Operation(name, read, made, attributes))
     return results if several else results[0]
 
 

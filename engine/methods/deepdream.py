@@ -14,13 +14,14 @@ from oneiro.kernels.dispatch import Array
 from ..ascent import NORMS, dream_step
 from ..drawing import sheet
 from ..error import ArgumentError
-from ..goal import accepted_size, candidates, goal, parse_spec
+from ..goal import candidates, goal, parse_spec
 from ..image import Picture, shrunk
 from ..net import Net
 from ..objective import Goal, Objective, guide, l2
 from ..plan import Plan
 from ..recipe import make_recipe
 from ..setting import Settings, choose, usual_ends
+from ..size import accepted_size
 from ..transform import edge_cropped, edge_padded, moved_closer, octaves, zoomed
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 import oneiro
 from oneiro import ArgumentError, ModelError, Net
-from oneiro.goal import accepted_size, candidates, goal, parse_spec, usual_end
+from oneiro.goal import candidates, goal, parse_spec, usual_end
+from oneiro.size import accepted_size
 from oracle import light, small
 
 Maker = Callable[..., Net]

@@ -87,7 +87,7 @@ def test_a_difference_is_a_line_with_both_values(net: Net, part: str, key: str) 
     old, new = made(net), made(net)
     old[part][key] = "then"
     (line,) = mismatches(old, new)
-    for word in (key, "then", new[part][key]):
+    for word in (key, "then", new[part][key][:12]):  # of a digest the beginning
         assert word in line
     assert "\n" not in line
 

@@ -84,9 +84,8 @@ def test_labels_are_names_in_the_order_of_the_output():
 
 
 def test_a_network_without_labels_or_favourites_has_none():
-    trunk = registry.find("vgg16_conv4_2")
-    assert registry.labels(trunk) == ()
-    assert trunk.dream == {}
+    assert registry.labels(registry.find("vgg16_conv4_2")) == ()
+    assert registry.find("mobilenetv1_0.25").dream == {}
 
 
 def test_a_row_cannot_be_changed():

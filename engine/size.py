@@ -1,0 +1,39 @@
+"""Which sizes of picture reach a blob: some are too small, and branches may disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .error import ModelError
+from .net import Net
+
+FARTHEST = 256  # how many rows or columns of padding are tried
+
+
+def accepted_size(net: Net, ends: Sequence[str], h: int, w: int) -> tuple[int, int]:
+    """The next size from h x w on whose picture reaches the blobs `ends`.
+
+    Small pictures may vanish on the way, and branches may disagree. Raises ModelError, with the
+    layer and its reason, where no size up to FARTHEST more is accepted.
+    """
+    refusal = refused(net, ends, h, w)
+    if refusal is None:
+        return h, w
+    # as a rule the axes do not know of each other: a square tells about each on its own
+    sides = {
+        n: next((k for k in range(n, n + FARTHEST) if refused(net, ends, k, k) is None), n)
+        for n in {h, w}
+    }
+    tall, wide = sides[h], sides[w]
+    if refused(net, ends, tall, wide) is not None:
+        raise ModelError(f"{', '.join(ends)} cannot be reached from {w}x{h} px: {refusal}")
+    return tall, wide
+
+
+def refused(net: Net, ends: Sequence[str], h: int, w: int) -> ModelError | None:
+    """Why a picture of h x w does not reach `ends`; None if it does."""
+    try:
+        net.shapes({net.input: (1, net.channels, h, w)}, end=ends)
+    except ModelError as error:
+        return error
+    return None
