@@ -31,7 +31,7 @@ from .image import (
 from .methods.deepdream import Step, deepdream, dream_sheet, zoom
 from .net import Net
 from .preprocess import Preprocess
-from .recipe import Recipe, make_recipe, mismatches
+from .recipe import Recipe, checked, make_recipe, mismatches
 from .setting import Settings
 
 console = rich.console.Console(stderr=True, highlight=False, soft_wrap=True)
@@ -195,31 +195,6 @@ def load_net(model: str | None, made: Recipe | None, **preprocessing: Any) -> Ne
             "--mean 123.7,116.3,103.5 --scale 0.0171,0.0175,0.0174 (torchvision)"
         )
     return net
-
-
-def checked(made: Recipe, path: Path) -> Recipe:
-    """The recipe, with every part that a dream reads."""
-    parts = {
-        name: made.get(name, {}) for name in ("model", "parameters", "pictures", "surroundings")
-    }
-    for name, part in parts.items():
-        if not isinstance(part, dict):
-            raise ArgumentError(f"{path}: its recipe is broken: {name} is {part!r}")
-    if made.get("method") != "deepdream":
-        raise ArgumentError(f"{path}: its recipe is not one of a dream")
-    objective = parts["parameters"].get("objective")
-    if objective:
-        raise ArgumentError(f"{path}: its objective {objective!r} is a function of Python")
-    size = parts["parameters"].get("size", 1)
-    fed = parts["model"].get("preprocessing", {})
-    for name, value, fits in (
-        ("size", size, type(size) is int and size >= 1),
-        ("model", parts["model"], isinstance(parts["model"].get("name", ""), str)),
-        ("preprocessing", fed, isinstance(fed, dict) and fed.keys() <= {"mean", "scale", "order"}),
-    ):
-        if not fits:
-            raise ArgumentError(f"{path}: its recipe is broken: {name} is {value!r}")
-    return made | parts
 
 
 def tuned(made: Recipe | None, guided: bool) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from oneiro.kernels.dispatch import Array
 
+from .error import ArgumentError
 from .net import Net
 
 Recipe = dict[str, Any]
@@ -72,6 +73,35 @@ def blas() -> str:
         if pool["user_api"] == "blas"
     )
     return "; ".join(sorted(set(found)))
+
+
+def checked(made: Recipe, path: str | os.PathLike[str]) -> Recipe:
+    """The recipe of a dream in the file `path`, with every part that running it again reads.
+
+    Raises ArgumentError for one of another method, a broken one, and one with an objective written
+    in Python.
+    """
+    parts = {
+        name: made.get(name, {}) for name in ("model", "parameters", "pictures", "surroundings")
+    }
+    for name, part in parts.items():
+        if not isinstance(part, dict):
+            raise ArgumentError(f"{path}: its recipe is broken: {name} is {part!r}")
+    if made.get("method") != "deepdream":
+        raise ArgumentError(f"{path}: its recipe is not one of a dream")
+    objective = parts["parameters"].get("objective")
+    if objective:
+        raise ArgumentError(f"{path}: its objective {objective!r} is a function of Python")
+    size = parts["parameters"].get("size", 1)
+    fed = parts["model"].get("preprocessing", {})
+    for name, value, fits in (
+        ("size", size, type(size) is int and size >= 1),
+        ("model", parts["model"], isinstance(parts["model"].get("name", ""), str)),
+        ("preprocessing", fed, isinstance(fed, dict) and fed.keys() <= {"mean", "scale", "order"}),
+    ):
+        if not fits:
+            raise ArgumentError(f"{path}: its recipe is broken: {name} is {value!r}")
+    return made | parts
 
 
 def mismatches(made: Recipe, again: Recipe) -> list[str]:
