@@ -9,7 +9,7 @@ import numpy as np
 
 from .dispatch import Array, Case, kernel
 from .symbol import Shape, cut, known, node
-from .window import Window, padded, unpadded, window
+from .window import Window, padded, sliding_window, unpadded
 
 STRIP = 1 << 19  # elements of the matrix that one GEMM multiplies: it should stay in the cache
 
@@ -133,12 +133,12 @@ def swapped(w: Array, group: int) -> Array:
 
 
 WINDOWS = [
-    window((3, 2), (1, 1), (1, 0, 2, 1)),  # asymmetric padding
-    window((3, 2), (2, 3), (0, 1, 1, 0)),  # strides that leave rows unread
-    window((3, 2), (1, 2), (2, 0, 0, 1), (2, 3)),  # dilated
-    window((3, 2), (1, 1), (3, 2, 3, 2)),  # more padding than the mirrored filter can take
-    window((1, 1)),
-    window((1, 1), (2, 3)),
+    sliding_window((3, 2), (1, 1), (1, 0, 2, 1)),  # asymmetric padding
+    sliding_window((3, 2), (2, 3), (0, 1, 1, 0)),  # strides that leave rows unread
+    sliding_window((3, 2), (1, 2), (2, 0, 0, 1), (2, 3)),  # dilated
+    sliding_window((3, 2), (1, 1), (3, 2, 3, 2)),  # more padding than the mirrored filter can take
+    sliding_window((1, 1)),
+    sliding_window((1, 1), (2, 3)),
 ]
 
 

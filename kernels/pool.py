@@ -14,7 +14,7 @@ import numpy as np
 from .conv import conv, conv_backward
 from .dispatch import Array, Case, kernel
 from .symbol import Shape, Symbol, known, node, vector, zeros
-from .window import Window, padded, unpadded, window
+from .window import Window, padded, sliding_window, unpadded
 
 
 @kernel
@@ -201,12 +201,14 @@ def _(dy: Array, where: Array, shape: Shape) -> Array:
 
 
 WINDOWS = [
-    window((3, 2), (2, 2), (1, 0, 0, 1)),  # asymmetric padding, overlapping
-    window((2, 3), (3, 2), (0, 1, 1, 1)),
-    window((3, 3), (2, 2), ceil=True),
-    window((3, 3), (2, 3), (1, 1, 1, 1), ceil=True),
-    window((2, 2), (2, 3), (1, 0, 1, 1), ceil=True),  # a last window would start in the padding
-    window((2, 3), (1, 1), dilations=(3, 2)),
+    sliding_window((3, 2), (2, 2), (1, 0, 0, 1)),  # asymmetric padding, overlapping
+    sliding_window((2, 3), (3, 2), (0, 1, 1, 1)),
+    sliding_window((3, 3), (2, 2), ceil=True),
+    sliding_window((3, 3), (2, 3), (1, 1, 1, 1), ceil=True),
+    sliding_window(
+        (2, 2), (2, 3), (1, 0, 1, 1), ceil=True
+    ),  # a last window would start in the padding
+    sliding_window((2, 3), (1, 1), dilations=(3, 2)),
 ]
 
 

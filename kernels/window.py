@@ -109,7 +109,7 @@ class Window(NamedTuple):
         }
 
 
-def window(
+def sliding_window(
     kernel: Sequence[int],
     strides: Sequence[int] = (),
     pads: Sequence[int] = (),

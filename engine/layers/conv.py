@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from oneiro.kernels.conv import conv, conv_backward
 from oneiro.kernels.dispatch import Array
-from oneiro.kernels.window import Window, automatic, window
+from oneiro.kernels.window import Window, automatic, sliding_window
 
 from ..layer import Layer, layer
 
@@ -43,5 +43,5 @@ class Conv(Layer):
             raise ValueError(f"the filters read {expected}, the bottom has {x.shape[1]}")
         if self.kernel_shape and list(self.kernel_shape) != kernel:
             raise ValueError(f"kernel_shape {self.kernel_shape} does not fit filters of {kernel}")
-        sliding = window(kernel, self.strides, self.pads, self.dilations)
+        sliding = sliding_window(kernel, self.strides, self.pads, self.dilations)
         return automatic(sliding, x.shape[2:], self.auto_pad)

@@ -16,7 +16,7 @@ from oneiro.kernels.pool import (
     max_pool,
     max_pool_backward,
 )
-from oneiro.kernels.window import Window, automatic, window
+from oneiro.kernels.window import Window, automatic, sliding_window
 
 from ..layer import Layer, layer
 
@@ -34,7 +34,9 @@ class Pool(Layer):
 
     def geometry(self, x: Array) -> Window:
         sides = self.kernel_shape, self.strides, self.pads, self.dilations
-        sliding = automatic(window(*sides, bool(self.ceil_mode)), x.shape[2:], self.auto_pad)
+        sliding = automatic(
+            sliding_window(*sides, bool(self.ceil_mode)), x.shape[2:], self.auto_pad
+        )
         if any(pad >= span for pad, span in zip(sliding.pads, sliding.span * 2, strict=True)):
             raise ValueError(f"a window of {sliding.span} can lie in padding of {sliding.pads}")
         return sliding

@@ -129,9 +129,9 @@ def test_conv_is_the_same_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_first_of_equal_maxima_wins() -> None:
-    from oneiro.kernels.window import window
+    from oneiro.kernels.window import sliding_window
 
     x = np.ones((1, 2, 5, 7))
-    _, where = max_pool(x, window((2, 3), (1, 2)))
+    _, where = max_pool(x, sliding_window((2, 3), (1, 2)))
     rows, columns = np.arange(4)[:, None], np.arange(3) * 2
     np.testing.assert_array_equal(where[0, 1], 35 + rows * 7 + columns)
