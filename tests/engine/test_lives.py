@@ -170,6 +170,19 @@ def test_exported_gradient(case: Case, rule: str) -> None:
     assert np.median(distances) < 1e-5
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("case", [n for n in light.NAMES if n not in LIGHT], indirect=True)
+def test_exported_gradient_of_deep_networks(case: Case, rule: str) -> None:
+    """Nine pictures of one size: deep down, each has some pool that breaks a tie by rounding."""
+    exported = session(export_gradient(case.net, case.end, rule))
+    distances = []
+    for seed in range(9):
+        x = light.noise(case.sizes[0], seed)
+        _, gradient = image_gradient(case.net, x, {case.end: l2}, rule)
+        distances.append(distance(exported(data=x)["gradient"], gradient))
+    assert np.median(distances) < 1e-5
+
+
 @pytest.mark.parametrize("case", DYNAMIC, indirect=True)
 def test_exported_step(case: Case) -> None:
     """One model for pictures of any size and shifts of any size and sign."""
