@@ -25,6 +25,11 @@ def l2(data: Array) -> tuple[Any, Array]:
     return 0.5 * (data * data).sum(), data
 
 
+def linear(data: Array, weights: Array) -> tuple[Any, Array]:
+    """The sum of weights * data; `weights` are constants that broadcast to the data."""
+    return (data * weights).sum(), weights + np.zeros_like(data)
+
+
 def channel(index: int) -> Objective:
     """The sum of one channel."""
 
@@ -34,7 +39,7 @@ def channel(index: int) -> Objective:
             raise ArgumentError(f"channel {index} is not one of the blob's 0..{channels - 1}")
         one = np.zeros((channels, *(1,) * (data.ndim - 2)), data.dtype)
         one[index] = 1
-        return (data * one).sum(), one + np.zeros_like(data)
+        return linear(data, one)
 
     return objective
 
@@ -52,7 +57,7 @@ def neuron(index: int, row: int | None = None, column: int | None = None) -> Obj
             raise ArgumentError(f"neuron {place} lies outside the blob's {sizes}")
         one = np.zeros(sizes, data.dtype)
         one[place] = 1
-        return (data * one).sum(), one + np.zeros_like(data)
+        return linear(data, one)
 
     return objective
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .dispatch import Array, Case, kernel
 from .symbol import Shape, cut, known, node
-from .window import Window, padded, sliding_window, unpadded
+from .window import Window, padded, padded_shape, sliding_window, unpadded
 
 STRIP = 1 << 19  # elements of the matrix that one GEMM multiplies: it should stay in the cache
 
@@ -38,8 +38,7 @@ def conv_backward(dy: Array, w: Array, shape: Shape, window: Window, group: int)
     spatial = shape[2:]
     counts = dy.shape[2:]
     filters = as_matrices(w, group).transpose(0, 2, 1)
-    grown = [size + sum(pair) for size, pair in zip(shape, window.padding(spatial), strict=True)]
-    dx = np.zeros(grown, dy.dtype)
+    dx = np.zeros(padded_shape(shape, window), dy.dtype)
     for diff, result in zip(dy, dx, strict=True):
         flat = diff.reshape(group, w.shape[0] // group, math.prod(counts))
         for rows, places in strips(w, group, counts):

@@ -14,7 +14,7 @@ import numpy as np
 from .conv import conv, conv_backward
 from .dispatch import Array, Case, kernel
 from .symbol import Shape, Symbol, known, node, vector, zeros
-from .window import Window, padded, sliding_window, unpadded
+from .window import Window, padded, padded_shape, sliding_window, unpadded
 
 
 @kernel
@@ -78,8 +78,7 @@ def average_pool(x: Array, window: Window, include_pad: bool) -> Array:
 def average_pool_backward(dy: Array, shape: Shape, window: Window, include_pad: bool) -> Array:
     """The adjoint for an input of `shape`: a window's elements share its diff equally."""
     spatial = shape[2:]
-    grown = [size + sum(pair) for size, pair in zip(shape, window.padding(spatial), strict=True)]
-    dx = np.zeros(grown, dy.dtype)
+    dx = np.zeros(padded_shape(shape, window), dy.dtype)
     share = dy / counted(spatial, window, include_pad).astype(dy.dtype)
     for _, sweep in window.offsets(dy.shape[2:]):
         dx[sweep] += share
@@ -205,9 +204,8 @@ WINDOWS = [
     sliding_window((2, 3), (3, 2), (0, 1, 1, 1)),
     sliding_window((3, 3), (2, 2), ceil=True),
     sliding_window((3, 3), (2, 3), (1, 1, 1, 1), ceil=True),
-    sliding_window(
-        (2, 2), (2, 3), (1, 0, 1, 1), ceil=True
-    ),  # a last window would start in the padding
+    # a last window would start in the padding
+    sliding_window((2, 2), (2, 3), (1, 0, 1, 1), ceil=True),
     sliding_window((2, 3), (1, 1), dilations=(3, 2)),
 ]
 

@@ -17,26 +17,21 @@ def relu(x: Array) -> Array:
 
 
 @kernel
-def relu_backward(dy: Array, y: Array) -> Array:
-    """dy where the rectified y is positive (so was x), else 0; at 0 itself the slope is 0."""
-    return dy * (y > 0)
-
-
-@kernel
 def gate(dy: Array, opened: Array) -> Array:
     """dy where `opened` is true, else 0. A product: several times faster than a choice."""
     return dy * opened
+
+
+@kernel
+def relu_backward(dy: Array, y: Array) -> Array:
+    """dy where the rectified y is positive (so was x), else 0; at 0 itself the slope is 0."""
+    return gate(dy, y > 0)
 
 
 @relu.onnx
 def _(x: Array) -> Array:
     # the operator itself, which runtimes recognise and fuse, where NumPy would write Max
     return node("Relu", x)
-
-
-@relu_backward.onnx
-def _(dy: Array, y: Array) -> Array:
-    return np.where(y > 0, dy, np.zeros((), dy.dtype))
 
 
 @gate.onnx

@@ -149,12 +149,17 @@ def same_pads(window: Window, spatial: Sequence[int], upper: bool) -> Window:
     return window._replace(pads=tuple(itertools.chain(before, after)))
 
 
+def padded_shape(shape: tuple[int, ...], window: Window) -> tuple[int, ...]:
+    """The shape of what `padded` makes of an array of `shape`."""
+    pairs = window.padding(shape[2:])
+    return tuple(size + sum(pair) for size, pair in zip(shape, pairs, strict=True))
+
+
 def padded(x: Array, window: Window, value: float) -> Array:
     """x with a border of `value` as wide as the window's last place reaches."""
-    pairs = window.padding(x.shape[2:])
-    if not any(map(any, pairs)):
+    shape = padded_shape(x.shape, window)
+    if shape == x.shape:
         return x
-    shape = [sum(pair) + size for pair, size in zip(pairs, x.shape, strict=True)]
     result = np.full(shape, value, x.dtype)
     unpadded(result, window, x.shape[2:])[...] = x
     return result
