@@ -31,7 +31,7 @@ from .image import (
 from .methods.deepdream import Step, deepdream, dream_sheet, zoom
 from .net import Net
 from .preprocess import Preprocess
-from .recipe import Recipe, checked, make_recipe, mismatches
+from .recipe import Recipe, amended, checked, make_recipe, mismatches
 from .setting import Settings
 
 console = rich.console.Console(stderr=True, highlight=False, soft_wrap=True)
@@ -239,8 +239,8 @@ def watched(
         else:
             console.print("stopped before the first octave was finished: nothing saved")
         raise
-    if size and picture.recipe:
-        picture.recipe["parameters"]["size"] = size
+    if size:
+        picture.recipe = amended(picture.recipe, "deepdream", size=size)
     save_image(out, picture)
 
 

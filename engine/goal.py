@@ -30,16 +30,14 @@ def parse_spec(net: Net, text: str) -> Spec:
     Names may hold colons and equals signs themselves: the longest name that exists wins.
     """
     prefixes = (text[:k] for k in range(len(text), 0, -1) if text[k : k + 1] in ("", ":", "="))
-    name = next((prefix for prefix in prefixes if is_name(net, prefix)), None)
-    if name is None:
-        net.resolve(text.rpartition("=")[0] or text)  # raises, and names what is near
-        raise AssertionError
-    rest = text[len(name) :]
-    place_text, equals, weight_text = rest.partition("=")
+    unknown = text.rpartition("=")[0] or text
+    name = next((prefix for prefix in prefixes if net.find(prefix)), unknown)
+    blob = net.resolve(name)
+    place, equals, weight = text[len(name) :].partition("=")
     return Spec(
-        net.resolve(name),
-        parse_place(place_text, text) if place_text else (),
-        parse_weight(weight_text, text) if equals else 1.0,
+        blob,
+        parse_place(place, text) if place else (),
+        parse_weight(weight, text) if equals else 1.0,
     )
 
 
@@ -64,14 +62,6 @@ def parse_weight(weight: str, text: str) -> float:
     if not math.isfinite(number):
         raise ArgumentError(f"{weight!r} in {text!r} is not a weight: write NAME=2.5")
     return number
-
-
-def is_name(net: Net, name: str) -> bool:
-    try:
-        net.resolve(name)
-    except ArgumentError:
-        return False
-    return True
 
 
 def goal(net: Net, texts: Sequence[str], whole: Mapping[str, Objective] | None = None) -> Goal:

@@ -316,15 +316,19 @@ class Net:
             self.reshape(asked[0], end=ends)
             self._accepted = asked
 
-    def resolve(self, name: str) -> str:
-        """The blob meant by the name of a blob, an alias or a layer; raises ArgumentError."""
+    def find(self, name: str) -> str | None:
+        """The blob meant by the name of a blob, an alias or a layer; None if there is none."""
         if name in self.blobs:
             return name
         if name in self.aliases:
             return self.aliases[name]
-        for node in self.nodes:
-            if node.name == name:
-                return node.tops[-1]
+        return next((node.tops[-1] for node in self.nodes if node.name == name), None)
+
+    def resolve(self, name: str) -> str:
+        """As `find`, but raises ArgumentError, which names what is near, if there is none."""
+        found = self.find(name)
+        if found is not None:
+            return found
         near = difflib.get_close_matches(name, [*self.blobs, *self.aliases], 3, 0.4)
         hint = f"; near it: {', '.join(near)}" if near else ""
         raise ArgumentError(f"{self.model.name!r} has no blob or layer {name!r}{hint}")

@@ -41,6 +41,12 @@ def make_recipe(
     }
 
 
+def amended(recipe: Recipe | None, method: str, **parameters: Any) -> Recipe:
+    """The recipe of a method that is made of another one, with more parameters."""
+    made = recipe or {}
+    return made | {"method": method, "parameters": made.get("parameters", {}) | parameters}
+
+
 def digest(picture: Array) -> str:
     """sha256 of a picture's shape and values."""
     values = np.ascontiguousarray(picture, np.float32)

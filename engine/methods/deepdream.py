@@ -19,7 +19,7 @@ from ..image import Picture, shrunk
 from ..net import Net
 from ..objective import Goal, Objective, guide, l2
 from ..plan import Plan
-from ..recipe import make_recipe
+from ..recipe import amended, make_recipe
 from ..setting import Settings, choose, usual_ends
 from ..size import accepted_size
 from ..transform import edge_cropped, edge_padded, moved_closer, octaves, zoomed
@@ -136,9 +136,9 @@ def make_step(
     """Take the picture that the net's input blob holds one step further, as in the notebook.
 
     For looking at: afterwards every blob up to `end` shows what the jittered net saw, and the input
-    blob the picture after the step, rolled back. The shift is
-    drawn from `random`, NumPy's global generator (np.random.seed) or a RandomState. The arguments
-    are those of deepdream. Returns the objective's value before the step.
+    blob the picture after the step, rolled back. The shift is drawn from `random`, NumPy's global
+    generator (np.random.seed) or a RandomState. The arguments are those of deepdream. Returns the
+    objective's value before the step.
     """
     ends = (end,) if isinstance(end, str) else tuple(end or usual_ends(net))
     settings = Settings(ends, 1, jitter, clip, norm, 0, step_size=step_size, smooth=smooth)
@@ -195,8 +195,8 @@ def octave_steps(
             "%dx%d px do not reach %s: padded to %dx%d", w, h, ", ".join(climbed), wide, tall
         )
     x = edge_padded(x, tall, wide)
-    step, _ = units(net, settings)
-    plan = step_plan(net, x.shape, climbed, settings)
+    step, bounds = units(net, settings)
+    plan = step_plan(net, x.shape, climbed, bounds, settings)
     reach = min(settings.jitter, tall - 1, wide - 1)
     for _ in range(settings.iter_n):
         across, down = random.randint(-reach, reach + 1, 2)
@@ -213,9 +213,14 @@ def units(net: Net, settings: Settings) -> tuple[Array, tuple[Array, Array] | No
     return step.astype(net.dtype), bounds
 
 
-def step_plan(net: Net, shape: tuple[int, ...], climbed: Goal, settings: Settings) -> Plan:
+def step_plan(
+    net: Net,
+    shape: tuple[int, ...],
+    climbed: Goal,
+    bounds: tuple[Array, Array] | None,
+    settings: Settings,
+) -> Plan:
     """dream_step, compiled for pictures of this shape."""
-    _, bounds = units(net, settings)
     norm = NORMS[settings.norm]
 
     def program(net: Net, x: Array, shift: Array, step: Array) -> dict[str, Any]:
@@ -266,9 +271,7 @@ def zoom(
     for k in range(frame_n):
         dreamt = deepdream(net, frame, seed=seed + k, **dream)
         dreamt.alpha = None  # the camera moves, the transparency of the first picture does not
-        recipe = dreamt.recipe or {}
-        parameters = recipe["parameters"] | {"zoom_scale": zoom_scale, "frame": k}
-        dreamt.recipe = recipe | {"method": "zoom", "parameters": parameters}
+        dreamt.recipe = amended(dreamt.recipe, "zoom", zoom_scale=zoom_scale, frame=k)
         yield dreamt
         frame = moved_closer(np.asarray(dreamt), zoom_scale)
 
@@ -298,7 +301,5 @@ def dream_sheet(
             on_layer(k, len(names), name)
         tiles.append(deepdream(net, small, end=name, **{"octave_n": 3, **dream}))
     result = sheet(tiles, names)
-    recipe = tiles[0].recipe or {}
-    parameters = recipe["parameters"] | {"end": names, "side": side}
-    result.recipe = recipe | {"method": "dream_sheet", "parameters": parameters}
+    result.recipe = amended(tiles[0].recipe, "dream_sheet", end=names, side=side)
     return result
