@@ -36,7 +36,8 @@ class Layer:
 
     numbers: ClassVar[tuple[int, ...]] = ()  # operands read as numbers: no symbols in a trace
     differentiable = True  # False: integers come out, and nothing goes back
-    needs: tuple[bool, ...] = ()  # for each bottom; the Net fills it in
+    needs: tuple[bool, ...] = ()  # which bottoms want a diff; the importer fills it in
+    asked: int = 1  # how many tops somebody reads; the importer fills it in
 
     def forward(self, *bottoms: Any) -> Any:
         """The tops."""

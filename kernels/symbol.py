@@ -90,6 +90,10 @@ class Graph:
         return symbol
 
 
+class NoValueError(TypeError):
+    """Code asked a symbol for its numbers."""
+
+
 class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
     """A tensor of a Graph. `dims` holds its sizes, None where only a run will tell."""
 
@@ -105,12 +109,17 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
         return f"Symbol({self.name}, {self.dtype}, {self.dims})"
 
     def __bool__(self) -> bool:
-        raise TypeError(f"{self} has no value yet: Python cannot branch on it, np.where can")
+        raise NoValueError(f"{self} has no value yet: Python cannot branch on it, np.where can")
+
+    def no_value(self, *_: Any) -> Any:
+        raise NoValueError(f"{self} has no value yet, and a number is asked for")
+
+    __int__ = __float__ = __index__ = __iter__ = __array__ = no_value
 
     def __len__(self) -> int:
         size = self.dims[0]
         if size is None:
-            raise TypeError(f"the length of {self} is not known yet")
+            raise NoValueError(f"the length of {self} is not known yet")
         return size
 
     @property
