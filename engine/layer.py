@@ -35,6 +35,7 @@ class Layer:
     """
 
     numbers: ClassVar[tuple[int, ...]] = ()  # operands read as numbers: no symbols in a trace
+    reads_values = True  # False: only the shapes of its bottoms matter
     differentiable = True  # False: integers come out, and nothing goes back
     needs: tuple[bool, ...] = ()  # which bottoms want a diff; the importer fills it in
     asked: int = 1  # how many tops somebody reads; the importer fills it in
@@ -57,7 +58,20 @@ class Layer:
 
     def needs_diff(self, bottom: int) -> bool:
         """Does anything want the diff of this bottom?"""
-        return not self.needs or self.needs[bottom]
+        return not self.needs or (bottom < len(self.needs) and self.needs[bottom])
+
+
+class Missing(Layer):
+    """Stands for an operator that has no layer: what does not depend on it works all the same."""
+
+    differentiable = False
+
+    def __init__(self, operator: str) -> None:
+        self.operator = operator
+
+    def forward(self, *bottoms: Any) -> Any:
+        """Cannot be had."""
+        raise NotImplementedError(f"there is no layer for {self.operator}")
 
 
 class Activation(Layer):

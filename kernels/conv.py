@@ -48,6 +48,25 @@ def conv_backward(dy: Array, w: Array, shape: Shape, window: Window, group: int)
     return unpadded(dx, window, spatial)
 
 
+def filters_backward(dy: Array, x: Array, shape: Shape, window: Window, group: int) -> Array:
+    """The adjoint of conv in filters of `shape`.
+
+    It is a convolution itself: of x, its channels as pictures and its pictures as channels, by dy.
+    Strides and dilations change places.
+    """
+    n, channels, *spatial = x.shape
+    counts = dy.shape[2:]
+    if None in known(counts):
+        raise NotImplementedError("filters that depend on the picture: trace it for one size")
+    axes = range(2, 2 + window.rank)
+    images = x.reshape(n, group, channels // group, -1).transpose(2, 1, 0, 3)
+    images = images.reshape(channels // group, group * n, *spatial)
+    by = dy.transpose(1, 0, *axes)
+    sliding = Window(counts, window.dilations, window.pads, window.strides)
+    dw = conv(images, by, None, sliding, group).transpose(1, 0, *axes)
+    return dw[(slice(None), slice(None), *(slice(size) for size in shape[2:]))]
+
+
 def as_matrices(w: Array, group: int) -> Array:
     """Filters as (group, filters of a group, elements of a filter)."""
     return w.reshape(group, w.shape[0] // group, math.prod(w.shape[1:]))

@@ -9,6 +9,8 @@ import numpy as np
 from .dispatch import Array, Case, kernel
 from .symbol import known, node
 
+LARGEST = 4096  # channels of an exported sum, which is a matrix of channels x channels
+
 
 @kernel
 def channel_sum(x: Array, before: int, after: int) -> Array:
@@ -17,9 +19,10 @@ def channel_sum(x: Array, before: int, after: int) -> Array:
     x is (n, c, ...). The adjoint is the same sum with `before` and `after` exchanged.
     """
     y = x.copy()
-    for k in range(1, before + 1):
+    farthest = x.shape[1] - 1
+    for k in range(1, min(before, farthest) + 1):
         y[:, k:] += x[:, :-k]
-    for k in range(1, after + 1):
+    for k in range(1, min(after, farthest) + 1):
         y[:, :-k] += x[:, k:]
     return y
 
@@ -28,6 +31,8 @@ def channel_sum(x: Array, before: int, after: int) -> Array:
 def _(x: Array, before: int, after: int) -> Array:
     # a 1x1 convolution by a banded matrix: runtimes have no faster way to add channels
     channels = x.shape[1]
+    if channels > LARGEST:
+        raise ValueError(f"sums over {channels} channels: {LARGEST} are the most")
     distance = np.subtract.outer(np.arange(channels), np.arange(channels))
     band = ((distance <= before) & (distance >= -after)).astype(x.dtype)
     filters = band.reshape(channels, channels, *(1,) * (x.ndim - 2))

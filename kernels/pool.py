@@ -5,6 +5,7 @@ What max_pool notes for its way back belongs to the pair: callers only carry it.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -23,19 +24,32 @@ def max_pool(x: Array, window: Window) -> tuple[Array, Array]:
 
     x is (n, c, ...); the first of equal values wins, in the order of memory.
     """
-    full = padded(x, window, -np.inf)
-    first, *others = (sweep for _, sweep in window.offsets(window.sizes(x.shape[2:])))
+    counts = window.sizes(x.shape[2:])
+    full = padded(x, window, -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min)
+    first, *others = (sweep for _, sweep in window.offsets(counts))
     y = full[first].copy()
     value = np.empty_like(y)
     larger = np.empty(y.shape, bool)
     # the winner's number within the window: small integers, as this is bound by memory
-    place = np.zeros(y.shape, np.uint8 if len(others) < 256 else np.uint32)
+    place = np.empty(y.shape, np.uint8 if len(others) < 256 else np.uint32)
+    place[...] = entries(window, counts)
     for k, sweep in enumerate(others, 1):
         np.copyto(value, full[sweep])  # the strided read once, for two operations
         np.greater(value, y, out=larger)
         np.maximum(place, np.multiply(larger, k, dtype=place.dtype), out=place)
         np.maximum(y, value, out=y)
     return y, flat_index(place, x.shape, window)
+
+
+def entries(window: Window, counts: tuple[int, ...]) -> Array:
+    """The number of each window's first place inside the picture: before it there is padding."""
+    numbers = np.zeros((), int)
+    for count, length, stride, dilation, before in zip(
+        counts, window.kernel, window.strides, window.dilations, window.before, strict=True
+    ):
+        outside = np.maximum(before - np.arange(count) * stride, 0)
+        numbers = np.add.outer(numbers * length, -(-outside // dilation))
+    return numbers
 
 
 def flat_index(place: Array, shape: Shape, window: Window) -> Array:
@@ -64,6 +78,20 @@ def max_pool_backward(dy: Array, where: Array, shape: Shape) -> Array:
 
 
 @kernel
+def unpool(x: Array, where: Array, shape: Shape) -> Array:
+    """Zeros of `shape` with x at the flat places `where`; a later value replaces an earlier one."""
+    y = np.zeros(math.prod(shape), x.dtype)
+    y[where.reshape(-1)] = x.reshape(-1)
+    return y.reshape(shape)
+
+
+@kernel
+def unpool_backward(dy: Array, where: Array) -> Array:
+    """The adjoint, if no place comes twice."""
+    return dy.reshape(-1)[where]
+
+
+@kernel
 def average_pool(x: Array, window: Window, include_pad: bool) -> Array:
     """The mean of each window of x (n, c, ...), over the padding too if `include_pad`."""
     spatial = x.shape[2:]
@@ -71,7 +99,7 @@ def average_pool(x: Array, window: Window, include_pad: bool) -> Array:
     y = np.zeros((*x.shape[:2], *window.sizes(spatial)), x.dtype)
     for _, sweep in window.offsets(window.sizes(spatial)):
         y += full[sweep]
-    return y / counted(spatial, window, include_pad).astype(x.dtype)
+    return y / multiplied(counted(spatial, window, include_pad), x.dtype)
 
 
 @kernel
@@ -79,24 +107,33 @@ def average_pool_backward(dy: Array, shape: Shape, window: Window, include_pad: 
     """The adjoint for an input of `shape`: a window's elements share its diff equally."""
     spatial = shape[2:]
     dx = np.zeros(padded_shape(shape, window), dy.dtype)
-    share = dy / counted(spatial, window, include_pad).astype(dy.dtype)
+    share = dy / multiplied(counted(spatial, window, include_pad), dy.dtype)
     for _, sweep in window.offsets(dy.shape[2:]):
         dx[sweep] += share
     return unpadded(dx, window, spatial)
 
 
-def counted(spatial: tuple[int, ...], window: Window, include_pad: bool) -> Array:
-    """How many elements each window averages over: what ceil mode adds never counts."""
-    result = np.ones(())
-    for size, count, length, stride, dilation, before, after in zip(
+def counted(spatial: tuple[int, ...], window: Window, include_pad: bool) -> list[Array]:
+    """How many elements each window averages over: what ceil mode adds never counts.
+
+    A factor for each axis, which are broadcast to the whole: (h, 1) and (w,).
+    """
+    factors = []
+    for axis, (size, count, length, stride, dilation, before, after) in enumerate(zip(
         spatial, window.sizes(spatial), window.kernel, window.strides, window.dilations,
         window.before, window.after, strict=True,
-    ):  # fmt: skip
+    )):  # fmt: skip
         starts = np.arange(count) * stride - before
-        places = starts[:, None] + np.arange(length) * dilation
         low, high = (-before, size + after) if include_pad else (0, size)
-        result = np.multiply.outer(result, ((places >= low) & (places < high)).sum(1))
-    return result
+        # the numbers of the first place at or behind each bound
+        first, last = (np.clip(-((starts - end) // dilation), 0, length) for end in (low, high))
+        factors.append((last - first).reshape(-1, *(1,) * (window.rank - 1 - axis)))
+    return factors
+
+
+def multiplied(factors: list[Array], dtype: Any) -> Array:
+    """The product of factors that are broadcast, in this type."""
+    return functools.reduce(np.multiply, factors).astype(dtype)
 
 
 @kernel
@@ -139,6 +176,18 @@ def _(dy: Array, where: Array, shape: Shape) -> Array:
     return flat.reshape(shape)
 
 
+@unpool.onnx
+def _(x: Array, where: Array, shape: Shape) -> Array:
+    flat = zeros(x.graph, (math.prod(shape),), x.dtype)  # type: ignore[attr-defined]
+    places = (where.reshape(-1), x.reshape(-1))
+    return node("ScatterElements", flat, *places, axis=0, dims=flat.dims).reshape(shape)
+
+
+@unpool_backward.onnx
+def _(dy: Array, where: Array) -> Array:
+    return node("Gather", dy.reshape(-1), where, axis=0, dtype=dy.dtype, dims=known(where.shape))
+
+
 @average_pool.onnx
 def _(x: Array, window: Window, include_pad: bool) -> Array:
     plain = without_ceil(window, x.shape[2:])
@@ -148,7 +197,7 @@ def _(x: Array, window: Window, include_pad: bool) -> Array:
             raise NotImplementedError("an average over dilated windows has no ceil mode in ONNX")
         ones = np.ones((x.shape[1], 1, *window.kernel), x.dtype)
         total = conv(x, ones, None, plain, x.shape[1])
-        return total / counts(x.shape[2:], window, include_pad, x.dtype)
+        return shared(total, x.shape[2:], window, include_pad)
     attributes = plain.attributes() | {"count_include_pad": int(include_pad)}
     del attributes["dilations"]
     dims = (*known(x.shape)[:2], *window.dims(x.shape))
@@ -158,15 +207,25 @@ def _(x: Array, window: Window, include_pad: bool) -> Array:
 @average_pool_backward.onnx
 def _(dy: Array, shape: Shape, window: Window, include_pad: bool) -> Array:
     # what a convolution by ones does on its way back
-    share = dy / counts(shape[2:], window, include_pad, dy.dtype)
+    share = shared(dy, shape[2:], window, include_pad)
     ones = np.ones((shape[1], 1, *window.kernel), dy.dtype)
     return conv_backward(share, ones, shape, window, shape[1])
 
 
-def counts(spatial: Shape, window: Window, include_pad: bool, dtype: Any) -> Array:
-    """`counted`, also for sizes that only a run will tell: a convolution of ones by ones."""
-    if None not in known(spatial):
-        return counted(spatial, window, include_pad)
+def shared(total: Array, spatial: Shape, window: Window, include_pad: bool) -> Array:
+    """A total divided by how many elements its window averages over."""
+    if None in known(spatial):
+        ones = counted_ones(spatial, window, include_pad, total.dtype)
+        # what starts in the padding at the end is counted there, but is no window
+        windows = (slice(size) for size in total.shape[2:])
+        return total / ones[(slice(None), slice(None), *windows)]
+    for count in counted(spatial, window, include_pad):  # never their product: it is a plane
+        total = total / count.astype(total.dtype)
+    return total
+
+
+def counted_ones(spatial: Shape, window: Window, include_pad: bool, dtype: Any) -> Array:
+    """What `counted` says, for sizes that only a run will tell: a convolution of ones by ones."""
     graph = next(size.graph for size in spatial if isinstance(size, Symbol))
     one = graph.constant(np.ones((), dtype))
     plane = node("Expand", one, vector(graph, (1, 1, *spatial)), dims=(1, 1, *known(spatial)))
@@ -222,6 +281,17 @@ def _(random: np.random.Generator) -> Iterator[Case]:
         x = random.normal(size=(2, 3, 10, 13))
         _, where = max_pool(x, case)
         yield random.normal(size=where.shape), where, x.shape
+
+
+@unpool.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    where = random.permutation(210)[:48].reshape(2, 3, 2, 4)
+    yield random.normal(size=where.shape), where, (2, 3, 5, 7)
+
+
+@unpool_backward.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    yield random.normal(size=(2, 3, 5, 7)), random.permutation(210)[:48].reshape(2, 3, 2, 4)
 
 
 @average_pool.cases

@@ -8,6 +8,7 @@ is plain data until it is exported. What each NumPy function becomes stands in t
 
 from __future__ import annotations
 
+import functools
 import itertools
 import operator
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +22,7 @@ Dims = tuple[int | None, ...]
 Shape = tuple[Any, ...]  # sizes: ints where they are known, symbols of one int64 where not
 
 END = int(np.iinfo(np.int64).max)  # "to the end" in an ONNX Slice
+LONGEST = 1000  # sizes that are taken out of one symbol
 
 TRANSLATIONS: dict[Any, Callable[..., Any]] = {}  # NumPy function -> what it is on symbols
 
@@ -95,9 +97,14 @@ class NoValueError(TypeError):
 
 
 class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
-    """A tensor of a Graph. `dims` holds its sizes, None where only a run will tell."""
+    """A tensor of a Graph. `dims` holds its sizes, None where only a run will tell.
+
+    A vector that was put together, as shapes are, keeps its elements as `parts`: arrays where they
+    are known, symbols where not, each of one element. So what is known of it stays known.
+    """
 
     home = "symbol"
+    parts: tuple[Any, ...] = ()
 
     def __init__(self, graph: Graph, name: str, dtype: Any, dims: Iterable[Any]) -> None:
         self.graph = graph
@@ -126,34 +133,37 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
     def ndim(self) -> int:
         return len(self.dims)
 
-    @property
+    @functools.cached_property
     def shape(self) -> Shape:
         """Known sizes as ints, the others as symbols, ready for arithmetic, reshape and slices."""
         return tuple(
-            node("Shape", self, start=axis, end=axis + 1, dtype=np.int64, dims=(1,))
-            if size is None
-            else size
-            for axis, size in enumerate(self.dims)
+            self.size_along(axis) if size is None else size for axis, size in enumerate(self.dims)
         )
+
+    def size_along(self, axis: int) -> Symbol:
+        """A size that only a run will tell, as a vector of one."""
+        size: Symbol = node("Shape", self, start=axis, end=axis + 1, dtype=np.int64, dims=(1,))
+        size.parts = (size,)
+        return size
 
     @property
     def T(self) -> Any:
-        return np.transpose(self)  # type: ignore[call-overload]
+        return np.transpose(self)
 
     def transpose(self, *axes: int) -> Any:
-        return np.transpose(self, axes)  # type: ignore[call-overload]
+        return np.transpose(self, axes)
 
     def reshape(self, *shape: Any) -> Any:
-        return np.reshape(self, shape[0] if isinstance(shape[0], tuple | list) else shape)  # type: ignore[call-overload]
+        return np.reshape(self, shape[0] if isinstance(shape[0], tuple | list) else shape)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.sum(self, axis, keepdims=keepdims)  # type: ignore[call-overload]
+        return np.sum(self, axis, keepdims=keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.mean(self, axis, keepdims=keepdims)  # type: ignore[call-overload]
+        return np.mean(self, axis, keepdims=keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.max(self, axis, keepdims=keepdims)  # type: ignore[call-overload]
+        return np.max(self, axis, keepdims=keepdims)
 
     def astype(self, dtype: Any) -> Any:
         return self.graph.call(cast, cast, (self, np.dtype(dtype)), {})
@@ -163,7 +173,7 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
         parts = key if isinstance(key, tuple) else (key,)
         if not all(isinstance(part, slice) for part in parts):
             raise TypeError(f"a symbol is cut by slices alone, not by {key}")
-        bounds = {axis: part for axis, part in enumerate(parts) if part != slice(None)}
+        bounds = bounded(parts)
         return self.graph.call(operator.getitem, lambda x, _: cut(x, bounds), (self, key), {})
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -174,7 +184,8 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
             raise TypeError("a symbol is a value, not storage: write x = x + dx, not x += dx")
         if method != "__call__" or ufunc not in TRANSLATIONS or options:
             raise NotImplementedError(unknown(f"np.{ufunc.__name__}"))
-        return self.graph.call(ufunc, TRANSLATIONS[ufunc], inputs, {})
+        twin = functools.partial(by_element, ufunc, TRANSLATIONS[ufunc])
+        return self.graph.call(ufunc, twin, inputs, {})
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], options: dict[str, Any]
@@ -191,9 +202,11 @@ def unknown(function: str) -> str:
 
 def cast(x: Any, dtype: Any) -> Any:
     """x.astype(dtype), for arrays and symbols alike."""
-    if isinstance(x, Symbol):
-        return node("Cast", x, to=np.dtype(dtype), dtype=dtype, dims=x.dims)
-    return x.astype(dtype)
+    if not isinstance(x, Symbol):
+        return x.astype(dtype)
+    if is_partly_known(x):
+        return joined([cast(part, dtype) for part in x.parts])
+    return node("Cast", x, to=np.dtype(dtype), dtype=dtype, dims=x.dims)
 
 
 def node(name: str, *inputs: Any, dims: Any = None, dtype: Any = None, **attributes: Any) -> Any:
@@ -250,23 +263,87 @@ def known(shape: Shape) -> Dims:
 
 def vector(graph: Graph, sizes: Sequence[Any]) -> Symbol:
     """Ints and size symbols as one int64 vector."""
-    if not any(isinstance(size, Symbol) for size in sizes):
-        return graph.constant(np.array(sizes, np.int64))
-    parts = [size if isinstance(size, Symbol) else np.array([size], np.int64) for size in sizes]
-    result: Symbol = node("Concat", *parts, axis=0, dims=(len(sizes),))
-    return result
+    joint = as_vector(sizes)
+    return joint if isinstance(joint, Symbol) else graph.constant(joint)
 
 
 def as_vector(sizes: Sequence[Any]) -> Any:
     """Sizes as one int64 vector: an array where all are known, else a symbol."""
-    symbols = [size for size in sizes if isinstance(size, Symbol)]
-    return vector(symbols[0].graph, sizes) if symbols else np.array(sizes, np.int64)
+    if not any(isinstance(size, Symbol) for size in sizes):
+        return np.array(sizes, np.int64)
+    return joined([s if isinstance(s, Symbol) else np.array([s], np.int64) for s in sizes])
+
+
+def as_sizes(shape: Any) -> Shape:
+    """The sizes that a vector of integers holds: the other way of `as_vector`."""
+    return tuple(p if isinstance(p, Symbol) else operator.index(p[0]) for p in elements(shape))
+
+
+def joined(parts: Sequence[Any]) -> Any:
+    """Arrays and symbols of one element as a vector, which remembers them if it is a symbol."""
+    if not any(isinstance(part, Symbol) for part in parts):
+        return np.concatenate(parts)
+    if len(parts) == 1:
+        return parts[0]
+    result = node("Concat", *parts, axis=0, dims=(len(parts),))
+    result.parts = tuple(parts)
+    return result
+
+
+def elements(x: Any) -> tuple[Any, ...]:
+    """The elements of a vector, each an array or a symbol of one: the other way of `joined`."""
+    if not isinstance(x, Symbol):
+        return tuple(x.reshape(-1, 1))
+    if x.parts:
+        return x.parts
+    if x.ndim == 0:
+        return (x.reshape(1),)
+    if x.dims == (1,):
+        return (x,)
+    if len(x) > LONGEST:
+        raise ValueError(f"{len(x):,} sizes are more than any shape has")
+    return tuple(cut(x, {0: slice(k, k + 1)}) for k in range(len(x)))
+
+
+def picked(x: Symbol, places: Array) -> Any:
+    """The parts of x that stand at `places`, which has one axis, or none for a number."""
+    result = joined([x.parts[k] for k in places.reshape(-1)])
+    if not isinstance(result, Symbol):
+        return result.reshape(places.shape)
+    if places.ndim:
+        return result
+    number = node("Squeeze", result, np.array([0]), dims=())
+    number.parts = (result,)
+    return number
+
+
+def is_partly_known(x: Any) -> bool:
+    return any(not isinstance(part, Symbol) for part in getattr(x, "parts", ()))
+
+
+def by_element(function: Callable[..., Any], twin: Callable[..., Any], *inputs: Any) -> Any:
+    """What `twin` makes of `inputs`; of vectors known in part it is `function` of each element."""
+    if not any(map(is_partly_known, inputs)) or any(getattr(x, "ndim", 0) > 1 for x in inputs):
+        return twin(*inputs)
+    columns = [elements(x) if hasattr(x, "dtype") else (x,) for x in inputs]
+    (count,) = broadcast(*((len(column),) for column in columns))
+    rows = zip(*(itertools.cycle(column) for column in columns))
+    return joined([function(*row) for row in itertools.islice(rows, count)])
 
 
 def zeros(graph: Graph, shape: Shape, dtype: Any) -> Any:
     """An array of zeros whose shape may hold symbols."""
     zero = graph.constant(np.zeros((), dtype))
-    return node("Expand", zero, vector(graph, shape), dims=known(shape))
+    return node("Expand", zero, vector(graph, shape), dtype=zero.dtype, dims=known(shape))
+
+
+def bounded(key: tuple[slice, ...]) -> dict[int, slice]:
+    """The slices that cut, by their axes."""
+    return {
+        axis: part
+        for axis, part in enumerate(key)
+        if any(end is not None for end in (part.start, part.stop, part.step))
+    }
 
 
 def cut(x: Any, bounds: dict[int, slice], dims: Dims | None = None) -> Any:
@@ -288,5 +365,7 @@ def cut(x: Any, bounds: dict[int, slice], dims: Dims | None = None) -> Any:
         found[axis] = None if varies or size is None else len(range(*part.indices(size)))
     if not bounds:
         return x
+    if x.parts and found[0]:
+        return picked(x, np.arange(len(x.parts))[bounds[0]])
     operands = [vector(x.graph, bound) for bound in (starts, stops, list(bounds), steps)]
-    return node("Slice", x, *operands, dims=dims or tuple(found))
+    return node("Slice", x, *operands, dtype=x.dtype, dims=dims or tuple(found))

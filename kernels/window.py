@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ import numpy as np
 from .dispatch import Array
 
 Index = tuple[Any, ...]
+
+BORDER = 1 << 26  # elements: more than that, padding may not make of something far smaller
 
 
 class Window(NamedTuple):
@@ -149,6 +152,16 @@ def same_pads(window: Window, spatial: Sequence[int], upper: bool) -> Window:
     return window._replace(pads=tuple(itertools.chain(before, after)))
 
 
+def check_border(shape: Sequence[Any], window: Window) -> None:
+    """Refuse windows that would have a huge array made of a small one; unknown sizes pass."""
+    if not all(isinstance(size, int) for size in shape):
+        return
+    full = padded_shape(tuple(shape), window)
+    if math.prod(full) > max(BORDER, 16 * math.prod(shape)):
+        sizes, padded = ("x".join(map(str, sizes)) for sizes in (shape[2:], full[2:]))
+        raise ValueError(f"a window of {window.span} makes {padded} of {sizes} by its padding")
+
+
 def padded_shape(shape: tuple[int, ...], window: Window) -> tuple[int, ...]:
     """The shape of what `padded` makes of an array of `shape`."""
     pairs = window.padding(shape[2:])
@@ -173,13 +186,18 @@ def unpadded(dx: Array, window: Window, spatial: Sequence[int]) -> Array:
     return dx[(slice(None), slice(None), *inside)]
 
 
-def automatic(window: Window, spatial: Sequence[int], auto_pad: str) -> Window:
-    """The window with the pads that ONNX's auto_pad asks for."""
-    match auto_pad:
-        case "NOTSET":
-            return window
-        case "VALID":
-            return window._replace(pads=(0,) * 2 * window.rank)
-        case "SAME_UPPER" | "SAME_LOWER":
-            return same_pads(window, spatial, upper=auto_pad == "SAME_UPPER")
-    raise ValueError(f"auto_pad {auto_pad!r} is not one of NOTSET, VALID, SAME_UPPER, SAME_LOWER")
+def automatic(window: Window, shape: Sequence[Any], auto_pad: str) -> Window:
+    """The window with the pads that ONNX's auto_pad asks for, over an array of `shape`."""
+    check_auto_pad(auto_pad)
+    if auto_pad == "VALID":
+        window = window._replace(pads=(0,) * 2 * window.rank)
+    elif auto_pad != "NOTSET":
+        window = same_pads(window, shape[2:], upper=auto_pad == "SAME_UPPER")
+    check_border(shape, window)
+    return window
+
+
+def check_auto_pad(auto_pad: str) -> None:
+    kinds = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
+    if auto_pad not in kinds:
+        raise ValueError(f"auto_pad {auto_pad!r} is not one of {', '.join(kinds)}")

@@ -20,13 +20,13 @@ class Gemm(Layer):
     transB: int = 0
 
     def forward(self, a: Array, b: Array, c: Array | None = None) -> Array:
+        if a.ndim != 2 or b.ndim != 2:
+            raise ValueError(f"Gemm of {a.ndim}-D and {b.ndim}-D arrays: both are matrices")
         self.a = a.T if self.transA else a
         self.b = b.T if self.transB else b
         self.c_shape = None if c is None else c.shape
-        y = self.a @ self.b if self.alpha == 1 else self.alpha * (self.a @ self.b)
-        if c is None:
-            return y
-        return y + c if self.beta == 1 else y + self.beta * c
+        y = times(self.alpha, self.a @ self.b)
+        return y if c is None else y + times(self.beta, c)
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None, Array | None]:
         da = db = dc = None
@@ -41,20 +41,40 @@ class Gemm(Layer):
         return da, db, dc
 
 
+def times(factor: float, x: Array) -> Array:
+    """factor * x, in the type of x."""
+    if factor == 1:
+        return x
+    if x.dtype.kind != "f" and factor != int(factor):
+        raise ValueError(f"Gemm of integers by a factor of {factor:g}")
+    return (factor if x.dtype.kind == "f" else int(factor)) * x
+
+
 @layer
 class MatMul(Layer):
-    """a @ b over the last two axes; leading axes are broadcast."""
+    """a @ b over the last two axes; leading axes are broadcast.
+
+    A vector is a row on the left and a column on the right; that axis is not in the result.
+    """
 
     def forward(self, a: Array, b: Array) -> Array:
-        if a.ndim < 2 or b.ndim < 2:
-            raise ValueError(f"MatMul of {a.ndim}-D and {b.ndim}-D arrays: both need two axes")
-        self.a, self.b = a, b
+        if a.ndim == 0 or b.ndim == 0:
+            raise ValueError("MatMul of a single number")
+        self.shapes = a.shape, b.shape
+        self.a = np.expand_dims(a, (0,)) if a.ndim == 1 else a
+        self.b = np.expand_dims(b, (1,)) if b.ndim == 1 else b
         return a @ b
 
     def backward(self, dy: Array) -> tuple[Array | None, Array | None]:
+        a, b = self.shapes
+        dy = np.expand_dims(dy, (-1,)) if len(b) == 1 else dy
+        dy = np.expand_dims(dy, (-2,)) if len(a) == 1 else dy
         da = unbroadcast(dy @ flipped(self.b), self.a.shape) if self.needs_diff(0) else None
         db = unbroadcast(flipped(self.a) @ dy, self.b.shape) if self.needs_diff(1) else None
-        return da, db
+        return (
+            None if da is None else da.reshape(a),
+            None if db is None else db.reshape(b),
+        )
 
 
 def flipped(x: Array) -> Array:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from oneiro.kernels.dispatch import Array
+from oneiro.kernels.shape import expand
+from oneiro.kernels.symbol import as_vector
 
 from ..layer import Layer, layer
 
@@ -22,29 +26,15 @@ class Identity(Layer):
 
 @layer
 class Dropout(Layer):
-    """x: units are dropped in training only."""
+    """x, and a mask that lets all of it through: units are dropped in training only."""
 
     numbers = (1, 2)
     seed: int = 0
 
-    def forward(self, x: Array, ratio: Any = None, training_mode: Any = None) -> Array:
+    def forward(self, x: Array, ratio: Any = None, training_mode: Any = None) -> Any:
         if training_mode is not None and bool(training_mode):
             raise ValueError("Dropout in training mode: export the net for inference")
-        return x
+        return x if self.asked == 1 else (x, expand(np.array(True), as_vector(x.shape)))
 
-    def backward(self, dy: Array) -> tuple[Array, None, None]:
+    def backward(self, dy: Array, dmask: None = None) -> tuple[Array, None, None]:
         return dy, None, None
-
-
-@layer
-class Cast(Layer):
-    """x as another type. A float stays as it is: all floats live in the net's one type."""
-
-    to: Any
-
-    def forward(self, x: Array) -> Array:
-        self.floating = x.dtype.kind == "f"
-        return x if self.floating and self.to.kind == "f" else x.astype(self.to)
-
-    def backward(self, dy: Array) -> Array | None:
-        return dy if self.floating and self.to.kind == "f" else None

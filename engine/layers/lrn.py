@@ -21,6 +21,8 @@ class LRN(Layer):
     bias: float = 1.0
 
     def forward(self, x: Array) -> Array:
+        if self.size < 1:
+            raise ValueError(f"LRN over {self.size} channels")
         self.x = x
         self.scale = self.bias + self.alpha / self.size * channel_sum(x * x, *self.reach)
         self.shrink = self.scale**-self.beta

@@ -9,10 +9,20 @@ import pytest
 
 from oneiro.export import as_model
 from oneiro.kernels.blur import gaussian_blur
-from oneiro.kernels.conv import conv, conv_backward
+from oneiro.kernels.border import SOURCES, extend, extend_backward
+from oneiro.kernels.conv import conv, conv_backward, filters_backward
+from oneiro.kernels.cumulative import cumulative_sum
 from oneiro.kernels.dispatch import KERNELS, Kernel
 from oneiro.kernels.lrn import channel_sum
-from oneiro.kernels.pool import average_pool, average_pool_backward, max_pool, max_pool_backward
+from oneiro.kernels.pool import (
+    average_pool,
+    average_pool_backward,
+    max_pool,
+    max_pool_backward,
+    unpool,
+    unpool_backward,
+)
+from oneiro.kernels.resample import resample
 from oneiro.kernels.symbol import Graph
 from oneiro.trace import Trace
 
@@ -109,12 +119,60 @@ def test_pools_are_the_adjoints_of_each_other() -> None:
         np.testing.assert_allclose(inner(dy, y), inner(max_pool_backward(dy, where, x.shape), x))
 
 
+def test_filters_backward_is_the_adjoint_in_the_filters() -> None:
+    random = np.random.default_rng(1)
+    for x, w, _, window, group in drawn(conv, np.float64):
+        y = conv(x, w, None, window, group)
+        dy = random.normal(size=y.shape)
+        dw = filters_backward(dy, x, w.shape, window, group)
+        np.testing.assert_allclose(inner(dy, y), inner(dw, w))
+
+
+def test_unpool_backward_is_the_adjoint() -> None:
+    random = np.random.default_rng(1)
+    for x, where, shape in drawn(unpool, np.float64):
+        dy = random.normal(size=shape)
+        y = unpool(x, where, shape)
+        np.testing.assert_allclose(inner(dy, y), inner(unpool_backward(dy, where), x))
+
+
+def test_extend_backward_is_the_adjoint() -> None:
+    random = np.random.default_rng(1)
+    for x, widths, mode in drawn(extend, np.float64):
+        y = extend(x, widths, mode)
+        dy = random.normal(size=y.shape)
+        np.testing.assert_allclose(inner(dy, y), inner(extend_backward(dy, widths, mode), x))
+
+
+def test_borders_wider_than_the_array_go_on_as_before() -> None:
+    for mode, source in SOURCES.items():
+        x = np.random.default_rng(0).normal(size=4)
+        index = source(np.arange(-9, 4 + 13), 4)
+        np.testing.assert_array_equal(extend(x, [(9, 13)], mode), x[index])
+
+
+def test_resample_is_the_adjoint_of_that_by_the_transpose() -> None:
+    random = np.random.default_rng(1)
+    for x, matrix, axis in drawn(resample, np.float64):
+        y = resample(x, matrix, axis)
+        dy = random.normal(size=y.shape)
+        np.testing.assert_allclose(inner(dy, y), inner(resample(dy, matrix.T, axis), x))
+
+
 def test_channel_sum_is_the_adjoint_of_its_mirror() -> None:
     random = np.random.default_rng(1)
     for x, before, after in drawn(channel_sum, np.float64):
         dy = random.normal(size=x.shape)
         left = inner(dy, channel_sum(x, before, after))
         np.testing.assert_allclose(left, inner(channel_sum(dy, after, before), x))
+
+
+def test_cumulative_sum_is_the_adjoint_of_its_mirror() -> None:
+    random = np.random.default_rng(1)
+    for x, axis, exclusive, reverse in drawn(cumulative_sum, np.float64):
+        dy = random.normal(size=x.shape)
+        left = inner(dy, cumulative_sum(x, axis, exclusive, reverse))
+        np.testing.assert_allclose(left, inner(cumulative_sum(dy, axis, exclusive, not reverse), x))
 
 
 def test_conv_is_the_same_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:

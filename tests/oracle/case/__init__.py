@@ -1,5 +1,9 @@
 """Layers with arrays to run them on: each family of operators in a module of its own."""
 
+import functools
+import importlib
+import pkgutil
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -41,3 +45,16 @@ def make(name: str, *, asked: int = 1, **attributes: Any) -> Layer:
     layer = LAYERS[name](**attributes)
     layer.asked = asked
     return layer
+
+
+@functools.cache
+def every() -> dict[str, Case]:
+    """All cases of all families, each by its operator and a number of its own."""
+    families = [module.name for module in pkgutil.iter_modules(__path__, f"{__name__}.")]
+    named: dict[str, Case] = {}
+    seen: Counter[str] = Counter()
+    for case in (c for name in families for c in importlib.import_module(name).cases()):
+        operator = type(case.layer).__name__
+        named[f"{operator}-{seen[operator]}"] = case
+        seen[operator] += 1
+    return named
