@@ -5,21 +5,23 @@ from __future__ import annotations
 import contextlib
 import copy
 import difflib
+import functools
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from oneiro.kernels.dispatch import Array, home, is_symbol, own
-from oneiro.kernels.symbol import Graph
+from oneiro.kernels.symbol import Graph, NoValueError
 
 from .blob import Blobs
 from .error import ArgumentError, ModelError
 from .image import Picture
 from .importer import Node, read_model
-from .layer import RULES, Activation
+from .layer import RULES, Activation, Missing
 from .preprocess import Preprocess
 
 Names = str | Iterable[str]
@@ -29,6 +31,10 @@ class RuleWarning(UserWarning):
     """A rule was asked for that changes nothing in this network."""
 
 
+class UnsizedError(ModelError):
+    """A layer's shape depends on values that are only known in a run."""
+
+
 class Net:
     """A network from an .onnx file, as Caffe would hold it.
 
@@ -36,16 +42,27 @@ class Net:
     to their constants, `inputs` and `outputs` list blob names, and `input` is the picture's. A
     name may be that of a blob, an alias, or a layer, which means the layer's last output.
 
-    `device` is "auto" or "cpu"; `dtype` is float32 or float64. Raises ModelError for a file that
-    cannot be read, ArgumentError for the rest.
+    `device` is "auto" or "cpu"; `dtype` is float32 or float64. The picture's blob is (n, c, h, w)
+    whatever the file wants; `layout` says that, "NCHW" or "NHWC", where its own Transpose does
+    not tell. `max_bytes` bounds the file, its constants together, and each blob (16 GiB).
+    `weights_dir` is the folder that weights in files of their own may lie in, links followed; by
+    default they are plain files in the model's. Raises ModelError for a file that cannot be
+    read, ArgumentError for the rest.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], device: str = "auto", dtype: Any = np.float32
+        self,
+        path: str | os.PathLike[str],
+        device: str = "auto",
+        dtype: Any = np.float32,
+        *,
+        layout: str | None = None,
+        max_bytes: int | None = None,
+        weights_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         check_device(device, np.dtype(dtype))
         self.dtype = np.dtype(dtype)
-        self.model = read_model(path, self.dtype)
+        self.model = read_model(path, self.dtype, layout, max_bytes, weights_dir)
         self.nodes: list[Node] = self.model.nodes
         self.constants = self.model.constants
         self.inputs = list(self.model.inputs)
@@ -54,6 +71,8 @@ class Net:
         self.aliases: Mapping[str, str] = {}
         self.preprocessing: Preprocess | None = None
         self.favourites: Mapping[str, Any] = {}  # arguments of deepdream that suit this network
+        self.size: tuple[int, int] | None = None  # height and width that it was trained at
+        self.labels: tuple[str, ...] = ()  # of its classes, in the order of its output
         self._accepted: tuple[Any, ...] | None = None  # input shapes and end of the last reshape
 
     def __repr__(self) -> str:
@@ -63,6 +82,8 @@ class Net:
     def input(self) -> str:
         """The blob that takes the picture: the first input of four axes."""
         declared = self.model.inputs
+        if not declared:
+            raise ModelError(f"{self.model.name}: takes no input")
         return next((n for n in self.inputs if len(declared[n][1]) == 4), self.inputs[0])
 
     @property
@@ -87,15 +108,9 @@ class Net:
         """
         net = copy.copy(self)
         net.nodes = [node._replace(layer=copy.copy(node.layer)) for node in self.nodes]
-        read = {
-            bottom
-            for node in self.nodes
-            for k, bottom in enumerate(node.bottoms)
-            if k in node.layer.numbers
-        }
         net.constants = {
-            name: place(constant) if constant.dtype.kind == "f" and name not in read else constant
-            for name, constant in self.constants.items()
+            name: place(a) if a.dtype.kind == "f" and name not in self.numeric else a
+            for name, a in self.constants.items()
         }
         net.blobs = net.empty_blobs()
         net._accepted = None
@@ -117,7 +132,8 @@ class Net:
         if self.preprocessing is None:
             raise ArgumentError(
                 f"how pictures are fed to {self.model.name!r} is not known: "
-                "give mean, scale and order (x = (value - mean) * scale, order RGB, BGR or GRAY)"
+                "give mean, scale and order (x = (value - mean) * scale, order RGB, BGR or GRAY); "
+                f"`oneiro inspect {self.model.name}.onnx --photo PHOTO` tries the usual ways"
             )
         return self.preprocessing
 
@@ -141,14 +157,39 @@ class Net:
         return known_shapes(shadow)
 
     def on_symbols(self, shapes: Mapping[str, Sequence[int]]) -> Net:
-        """A copy whose inputs are symbols of these shapes."""
+        """A copy whose inputs are symbols of these shapes.
+
+        An input that layers read as numbers, such as a shape, holds what it holds here.
+        """
         graph = Graph()
         shadow = self.to(graph.constant)
         for name, shape in shapes.items():
             name = self.as_input(name)
-            symbol = graph.input(name, self.model.inputs[name][0], tuple(shape))
-            shadow.blobs[name].data = shadow.taken({name: symbol})[name]
+            self.check_size(name, shape)
+            data = self.blobs[name].data
+            if name in self.numeric and data is not None and data.shape == tuple(shape):
+                shadow.blobs[name].data = data
+            else:
+                symbol = graph.input(name, self.model.inputs[name][0], tuple(shape))
+                shadow.blobs[name].data = shadow.taken({name: symbol})[name]
         return shadow
+
+    @functools.cached_property
+    def numeric(self) -> set[str | None]:
+        """Blobs and constants whose values layers read as numbers, also through other layers."""
+        read: set[str | None] = set()
+        for node in reversed(self.nodes):
+            whole = node.layer.reads_values and not read.isdisjoint(node.tops)
+            read.update(b for k, b in enumerate(node.bottoms) if whole or k in node.layer.numbers)
+        return read
+
+    def check_size(self, name: str, shape: Sequence[int | None]) -> None:
+        """Raise ModelError where a blob would be larger than the net may grow."""
+        size = math.prod(n for n in shape if n is not None) * self.dtype.itemsize
+        if size > self.model.max_bytes:
+            text = f"blob {name!r} of {tuple(shape)} would take {size:,} bytes"
+            limit = f"more than max_bytes={self.model.max_bytes:,}"
+            raise ModelError(f"{self.model.name}: {text}, {limit}")
 
     def reshape(
         self,
@@ -194,6 +235,7 @@ class Net:
         given = self.taken({**(inputs or {}), **more})
         ends = self.resolve_all(end) if end is not None else tuple(self.outputs)
         starts = self.resolve_all(start) if start is not None else tuple(self.inputs)
+        self.check_missing(ends, held=starts)
         nodes = self.between(starts, ends, held=starts)
         if nodes and set(starts) == set(self.inputs):
             self.check_shapes(given, ends)
@@ -203,9 +245,7 @@ class Net:
         for name in self.reached(starts) - set(starts) - made:
             self.blobs[name].data = None
         for node in nodes:
-            tops = self.run(node, node.layer.forward, [self.value(b) for b in node.bottoms])
-            for top, value in zip(node.tops, tops, strict=False):
-                self.blobs[top].data = value
+            self.fill(node)
         return {name: self.value(name) for name in ends}
 
     def backward(
@@ -228,7 +268,8 @@ class Net:
         for blob in self.blobs.values():
             blob.clear_diff()
         for name, seed in seeds.items():
-            self.blobs[name].seed(seed)
+            if seed.dtype.kind == "f":  # integers have no slope
+                self.blobs[name].seed(seed)
         passed = []
         for node in reversed(self.between(ends, starts)):
             flows = [self.blobs[top].flowed for top in node.tops]
@@ -262,12 +303,28 @@ class Net:
     def run(self, node: Node, function: Callable[..., Any], args: list[Any]) -> tuple[Any, ...]:
         """What a layer makes, as a tuple; its errors named after it."""
         try:
-            result = function(*args)
+            with np.errstate(all="ignore"):  # what is not finite shows itself in what comes out
+                result = function(*args)
+        except NoValueError as error:
+            kind = type(node.layer).__name__
+            text = f"{self.model.name}: layer {node.name!r} ({kind}): {error}"
+            raise UnsizedError(text) from error
         except (ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError) as error:
             kind = type(node.layer).__name__
             text = f"{self.model.name}: layer {node.name!r} ({kind}): {error}"
             raise ModelError(text) from error
         return result if isinstance(result, tuple) else (result,)
+
+    def fill(self, node: Node) -> None:
+        """Run a layer forward, and put what it makes into its blobs.
+
+        Symbols tell how large a blob will be, before there is one.
+        """
+        tops = self.run(node, node.layer.forward, [self.value(b) for b in node.bottoms])
+        for top, value in zip(node.tops, tops, strict=False):
+            if is_symbol(value):
+                self.check_size(top, value.dims)
+            self.blobs[top].data = value
 
     def value(self, name: str | None) -> Any:
         """The data of a blob, or a constant."""
@@ -309,11 +366,16 @@ class Net:
         """Meet shapes that do not fit before anything is changed or computed."""
         held = {name: self.blobs[name].data for name in self.inputs} | dict(given)
         arrays = {name: array for name, array in held.items() if array is not None}
-        if not arrays or home(arrays.values()) != "numpy":
+        if arrays.keys() <= self.numeric or home(arrays.values()) != "numpy":
             return
-        asked = ({name: array.shape for name, array in arrays.items()}, ends)
+        numbers = {name: a.tobytes() for name, a in arrays.items() if name in self.numeric}
+        asked = ({name: array.shape for name, array in arrays.items()}, numbers, ends)
         if asked != self._accepted:
-            self.reshape(asked[0], end=ends)
+            for name in numbers:
+                self.blobs[name].data = arrays[name]
+            # what depends on numbers that are only worked out on the way is met on the way
+            with contextlib.suppress(UnsizedError):
+                self.reshape(asked[0], end=ends)
             self._accepted = asked
 
     def find(self, name: str) -> str | None:
@@ -335,6 +397,32 @@ class Net:
 
     def resolve_all(self, names: Names) -> tuple[str, ...]:
         return tuple(self.resolve(n) for n in ([names] if isinstance(names, str) else names))
+
+    def check_missing(self, ends: tuple[str, ...], held: tuple[str, ...]) -> None:
+        """Raise ModelError where an end depends on operators that have no layer."""
+        needed = set(ends) - set(held)
+        missing: list[Node] = []
+        for node in reversed(self.nodes):
+            if needed.intersection(node.tops):
+                needed.update(b for b in node.bottoms if b is not None and b not in held)
+                if isinstance(node.layer, Missing):
+                    missing.append(node)
+        if missing:
+            raise ModelError(f"{self.model.name}: {missing_text(missing[::-1])}{self.last_of()}")
+
+    def last_of(self) -> str:
+        """The last blobs that can be had and that a gradient comes back from, as a hint."""
+        lost: set[str] = set()
+        alive = set(self.inputs)
+        edge: dict[str, None] = {}
+        for node in self.nodes:
+            if isinstance(node.layer, Missing) or not lost.isdisjoint(node.bottoms):
+                lost.update(node.tops)
+                edge |= dict.fromkeys(b for b in node.bottoms if b is not None and b in alive)
+            elif node.layer.differentiable and not alive.isdisjoint(node.bottoms):
+                alive.update(node.tops)
+        names = [repr(name) for name in edge if name not in self.inputs]
+        return f"; the last blobs without them: {', '.join(names[-8:])}" if names else ""
 
     def between(
         self, lower: tuple[str, ...], upper: tuple[str, ...], held: tuple[str, ...] = ()
@@ -364,6 +452,18 @@ class Net:
 def known_shapes(shadow: Net) -> dict[str, tuple[int, ...]]:
     """The sizes of the symbols that the blobs hold."""
     return {n: blob.data.shape for n, blob in shadow.blobs.items() if blob.data is not None}
+
+
+def missing_text(missing: Sequence[Node]) -> str:
+    """The operators without a layer, with counts and the names of some nodes."""
+    names: dict[str, list[str]] = {}
+    for node in missing:
+        names.setdefault(cast(Missing, node.layer).operator, []).append(node.name)
+    texts = [
+        f"{len(group)} {operator} ({', '.join(group[:3])}{', ...' if len(group) > 3 else ''})"
+        for operator, group in sorted(names.items())
+    ]
+    return f"depends on operators without a layer: {'; '.join(texts)}"
 
 
 def warn_if_idle(rules: Mapping[str, str], passed: Sequence[Node]) -> None:

@@ -67,7 +67,8 @@ def run(call: Call, values: dict[str, Any]) -> None:
     """Make a call on values, and keep its results among them."""
     args = filled(call.args, values)
     options = dict(zip(call.options, filled(call.options.values(), values), strict=True))
-    result = call.function(*args, **options)
+    with np.errstate(all="ignore"):  # as in a Net
+        result = call.function(*args, **options)
     results = result if isinstance(result, tuple | list) else (result,)
     values.update(zip((symbol.name for symbol in call.results), results, strict=True))
 

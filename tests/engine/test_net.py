@@ -319,3 +319,11 @@ def test_a_diff_must_have_the_shape_of_its_data(net: Net) -> None:
     net.forward(data=X, end="join")
     with pytest.raises(ModelError, match="'join' got a diff of shape"):
         net.blobs["join"].diff = np.zeros((1, 2))
+
+
+def test_weights_may_be_written_to(net: Net) -> None:
+    before = net.forward(data=X)["head"]
+    for arrays in net.params.values():
+        for array in arrays:
+            array *= 0
+    assert not np.array_equal(net.forward(data=X)["head"], before)
