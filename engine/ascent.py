@@ -13,7 +13,7 @@ import numpy as np
 from oneiro.kernels.blur import gaussian_blur
 from oneiro.kernels.dispatch import Array
 
-from .error import ArgumentError
+from .error import ArgumentError, ModelError
 from .net import Net
 from .objective import Goal, Objective
 
@@ -51,6 +51,20 @@ def objective_value(net: Net, x: Array, goal: Goal) -> Any:
     data = {name: net.blobs[net.resolve(name)].data for name in goal}
     values = [climbed(name, objective, data[name])[0] for name, objective in goal.items()]
     return sum(values[1:], values[0])
+
+
+def unsound(net: Net, x: Array, goal: Goal) -> ModelError:
+    """The error of a gradient that is not finite at x, with the first blob that is not."""
+    with np.errstate(all="ignore"):
+        image_gradient(net, x, goal)
+    text = "the gradient is not finite"
+    for name, blob in net.blobs.items():
+        if blob.data is not None and not np.isfinite(blob.data).all():
+            return ModelError(f"{net.model.name}: {text}: {name!r} is the first blob that is not")
+    for name, blob in reversed(net.blobs.items()):
+        if blob.flowed is not None and not np.isfinite(blob.flowed).all():
+            return ModelError(f"{net.model.name}: {text} from blob {name!r} downwards")
+    return ModelError(f"{net.model.name}: {text}")
 
 
 def mean_abs(g: Array) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 
 from oneiro.kernels.dispatch import Array
 
-from ..ascent import NORMS, dream_step
+from ..ascent import NORMS, dream_step, unsound
 from ..drawing import sheet
 from ..error import ArgumentError
 from ..goal import candidates, goal, parse_spec
@@ -201,6 +201,8 @@ def octave_steps(
     for _ in range(settings.iter_n):
         across, down = random.randint(-reach, reach + 1, 2)
         result = plan(x=x, shift=np.array([down, across]), step=step)
+        if not np.isfinite(result["norm"]).all():
+            raise unsound(net, x, climbed)
         x = result["x"]
         yield float(result["value"]), edge_cropped(x, h, w), bool(result["norm"].any())
 

@@ -13,14 +13,16 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from scipy import ndimage
 
 import oneiro
-from oneiro import ArgumentError, Net, OneiroError, Picture, Preprocess, deepdream
+from oneiro import ArgumentError, ModelError, Net, OneiroError, Picture, Preprocess, deepdream
 from oneiro.ascent import objective_value
 from oneiro.goal import candidates, goal
 from oneiro.image import shrunk
+from oneiro.importer import ModelWarning
 from oneiro.methods.deepdream import Step, dream_sheet, zoom
 from oneiro.transform import edge_cropped, edge_padded, moved_closer, zoomed
 from oracle import notebook, small
 from oracle.measure import distance
+from oracle.notation import network
 
 ROOT = Path(__file__).parents[3]
 STORED = np.load(ROOT / "tests" / "oracle" / "vectors" / "dream.npz")
@@ -609,3 +611,20 @@ def test_a_network_whose_preprocessing_is_unknown_says_what_to_give(
 ) -> None:
     with pytest.raises(ArgumentError, match="mean, scale and order"):
         deepdream(net_of(one_layer(3)), IMG)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        ("a = Relu (x) b = Mul (a, k) y = Add (b, x)", ": 'b' is the first blob that is not"),
+        ("a = Max (x, k) b = Sub (x, a) y = Relu (b)", ": 'a' is the first blob that is not"),
+    ],
+)
+def test_a_gradient_that_is_not_finite_stops_the_dream(
+    net_of: Callable[..., Net], nodes: str, said: str
+) -> None:
+    with pytest.warns(ModelWarning, match="'k' holds values that are not finite"):
+        net = net_of(network(nodes, k=np.float32([[np.nan]])))
+    net.preprocessing = Preprocess(mean=128)
+    with pytest.raises(ModelError, match=f"model: the gradient is not finite{said}"):
+        deepdream(net, IMG, end="y", octave_n=1, iter_n=2)
