@@ -41,9 +41,9 @@ REAL = {  # name → the blob to climb
     "mobilenetv2_dogs": "block_10",
     "vgg16_conv4_2": "conv4_1",
 }
-FIXED = ("mobile", "resize")  # Resize, and strides under SAME, are traced for one size
+FIXED = ("mobile", "resize", "unet")  # Resize, and strides under SAME, are traced for one size
 LARGE = (*LIGHT, *REAL)
-DYNAMIC = (*(name for name in small.PLAIN if name not in FIXED), *LARGE)
+DYNAMIC = (*(name for name in small.MODELS if name not in FIXED), *LARGE)
 
 
 class Case(NamedTuple):
@@ -117,7 +117,7 @@ def session(model: ModelProto) -> Callable[..., dict[str, np.ndarray]]:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-@pytest.mark.parametrize("case", [*small.PLAIN, *LIGHT, "squeezenet1.1"], indirect=True)
+@pytest.mark.parametrize("case", [*small.MODELS, *LIGHT, "squeezenet1.1"], indirect=True)
 def test_plan_is_the_net_bit_for_bit(case: Case, name: str) -> None:
     inputs = case.inputs(name, case.picture(case.sizes[0]))
     program = case.program(name)
@@ -201,7 +201,7 @@ def test_exported_step(case: Case) -> None:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-@pytest.mark.parametrize("case", small.PLAIN, indirect=True)
+@pytest.mark.parametrize("case", small.MODELS, indirect=True)
 def test_export_for_one_size(case: Case, name: str) -> None:
     inputs = case.inputs(name, case.picture(case.sizes[0]))
     program = case.program(name)

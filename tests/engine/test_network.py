@@ -79,6 +79,7 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     onnx.save(model, file)
     nets = Net(file), Net(file, dtype=np.float64)
     file.unlink()  # pytest keeps folders, and some files have 100 MB
+    model = light.for_size(model, size)
     return Network(model, *nets, (known.middle, known.end), (), size, 1.0)
 
 
@@ -121,7 +122,7 @@ def gradients(
 
 
 # onnxruntime has no LRN of an even size
-@pytest.mark.parametrize("name", [name for name in small.PLAIN if name != "lrn"])
+@pytest.mark.parametrize("name", [name for name in small.MODELS if name != "lrn"])
 def test_small_blobs(name: str, net_of: Callable[..., Net], blobs: Any) -> None:
     model, x = small.MODELS[name][0](), small.picture(name)
     net = net_of(model)
@@ -131,7 +132,7 @@ def test_small_blobs(name: str, net_of: Callable[..., Net], blobs: Any) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("name", small.PLAIN)
+@pytest.mark.parametrize("name", small.MODELS)
 def test_small_gradients(
     name: str, rule: str, net_of: Callable[..., Net], walker: ModuleType
 ) -> None:
@@ -141,7 +142,7 @@ def test_small_gradients(
     assert distance(diff, walker.gradient(model, x, end, rule=rule)) < 1e-9
 
 
-@pytest.mark.parametrize("name", small.PLAIN)
+@pytest.mark.parametrize("name", small.MODELS)
 def test_small_models_on_stored_vectors(name: str, net_of: Callable[..., Net]) -> None:
     build, end = small.MODELS[name]
     net, known = net_of(build(), np.float64), stored(name)

@@ -1,15 +1,17 @@
-"""Eight real topologies, offline: the "light" models of the onnx wheel with weights that matter.
+"""Nine real topologies, offline: the "light" models of the onnx wheel with weights that matter.
 
-The wheel ships AlexNet, DenseNet-121, two Inceptions, ResNet-50, SqueezeNet, VGG-19 and ZFNet with
-every large weight a ConstantOfShape of 0.02, which makes all outputs alike. `light` draws all float
-weights anew: He-normal for 2-D and up, U(0.5, 1.5) for 1-D. On noise of the range of a real picture
-(`noise`) every blob then has a standard deviation between 6 and 5000 and is positive in a third of
-its places or more. One thing needs taming: the sixteen residual sums of ResNet-50 would double the
-energy each, up to 1e6, so the BatchNormalization scales that feed a Sum are halved.
+The wheel ships AlexNet, DenseNet-121, two Inceptions, ResNet-50, ShuffleNet, SqueezeNet, VGG-19 and
+ZFNet with every large weight a ConstantOfShape of 0.02, which makes all outputs alike. `light`
+draws all float weights anew: He-normal for 2-D and up, U(0.5, 1.5) for 1-D. On noise of the range
+of a real picture (`noise`) every blob then has a standard deviation between 6 and 5000 (ShuffleNet:
+42000) and is positive in a third of its places or more. One thing needs taming: the residual sums
+of ResNet-50 and ShuffleNet would double the energy each, up to 1e6, so the BatchNormalization
+scales that feed a Sum are halved.
 
 The files declare 224 px and end in layers of a fixed size (a constant Reshape and Gemm, a 7x7
-pool). `light` cuts below those, at `NETWORKS[name].end`, and then 224 binds nobody. ShuffleNet is
-left out: its channel shuffles are constant Reshapes for 224 px, from the first block on.
+pool). `light` cuts below those, at `NETWORKS[name].end`, and then 224 binds nobody but the channel
+shuffles of ShuffleNet, which are constant Reshapes: a judge that takes them at their word reads
+`for_size(model, size)`.
 """
 
 import math
@@ -43,6 +45,7 @@ NETWORKS = {
     # tie by rounding: the same gradient either way, but another one under guided and deconv.
     "inception_v2": Network("data_0", middle="r263", end="r504", sizes=((96, 128), (128, 96))),
     "resnet50": Network("gpu_0/data_0", middle="r109", end="r171"),
+    "shufflenet": Network("gpu_0/data_0", middle="r92", end="r198"),
     "squeezenet": Network("data_0", middle="r31", end="r64"),
     "vgg19": Network("data_0", middle="r22", end="r36"),
     "zfnet512": Network("gpu_0/data_0", middle="r9", end="r14"),
@@ -75,9 +78,13 @@ def light(name: str, seed: int = 0) -> ModelProto:
         if maker[branch].op_type == "BatchNormalization":
             weights[maker[branch].input[1]] *= 0.5
 
-    inputs = [given for given in graph.input if given.name == picture]
+    read = {name for node in nodes for name in node.input}
+    shuffles = [t for t in stored.values() if t.data_type == TensorProto.INT64 and t.name in read]
+    kept = {picture, *(tensor.name for tensor in shuffles)}
+    inputs = [given for given in graph.input if given.name in kept]
     del graph.node[:], graph.initializer[:], graph.input[:]
     graph.node.extend(nodes)
+    graph.initializer.extend(shuffles)
     graph.initializer.extend(numpy_helper.from_array(w, key) for key, w in weights.items())
     # IR version 3, that of these files, wants every weight among the inputs too.
     graph.input.extend(inputs)
@@ -85,6 +92,18 @@ def light(name: str, seed: int = 0) -> ModelProto:
         helper.make_tensor_value_info(key, TensorProto.FLOAT, w.shape) for key, w in weights.items()
     )
     return model
+
+
+def for_size(model: ModelProto, size: tuple[int, int]) -> ModelProto:
+    """A copy whose constant Reshapes are for pictures of (height, width), not for 224 px."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    for tensor in copy.graph.initializer:
+        if tensor.data_type == TensorProto.INT64:
+            *kept, height, width = numpy_helper.to_array(tensor).tolist()
+            sizes = [*kept, height * size[0] // 224, width * size[1] // 224]
+            tensor.CopyFrom(numpy_helper.from_array(np.array(sizes), tensor.name))
+    return copy
 
 
 def draw(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

@@ -254,14 +254,72 @@ def chain() -> ModelProto:
     return net.model(net.node("PRelu", ratio, net.uniform(7, 1, 1, low=0.2, high=0.7), out="end"))
 
 
+def vit() -> ModelProto:
+    """A vision transformer as PyTorch exports it: patches, a class token, one block, its token."""
+    net = Builder("vit", opset=17)
+    width, heads = 10, 2
+    x = net.conv("data", width, 3, 4, 5, strides=[2, 4])
+    x = net.node("Relu", x, out="patches")
+    x = net.node("Reshape", x, net.ints(0, width, -1))
+    x = net.node("Transpose", x, perm=[0, 2, 1], out="tokens")
+    batch = net.node("Gather", net.node("Shape", x), net.ints(0), axis=0)
+    shape = net.node("Concat", batch, net.ints(1, width), axis=0)
+    token = net.node("Expand", net.uniform(1, 1, width, low=-0.5), shape)
+    x = net.node("Concat", token, x, axis=1, out="sequence")
+
+    def norm(x: str) -> str:
+        bias = net.uniform(width, low=-0.5, high=0.5)
+        return net.node("LayerNormalization", x, net.uniform(width), bias, epsilon=0.1)
+
+    triple = net.node("MatMul", norm(x), net.uniform(width, 3 * width, low=-0.6, high=0.6))
+    triple = net.node("Add", triple, net.uniform(3 * width, low=-0.5, high=0.5))
+    parts = ["query", "key", "value"]
+    net.node("Split", triple, net.ints(*[width] * 3), axis=-1, out=parts[0], more=parts[1:])
+    shape = net.ints(0, -1, heads, width // heads)
+    q, k, v = (net.node("Reshape", part, shape) for part in parts)
+    q, v = (net.node("Transpose", part, perm=[0, 2, 1, 3]) for part in (q, v))
+    k = net.node("Transpose", k, perm=[0, 2, 3, 1])
+    scale = net.node("Sqrt", net.constant(width / heads))
+    scores = net.node("Div", net.node("MatMul", q, k), scale)
+    seen = net.node("MatMul", net.node("Softmax", scores, axis=-1, out="attention"), v)
+    seen = net.node("Transpose", seen, perm=[0, 2, 1, 3])
+    seen = net.node("Reshape", seen, net.ints(0, -1, width))
+    x = net.node("Add", x, net.node("MatMul", seen, net.uniform(width, width, low=-0.6)))
+
+    wide = net.node("MatMul", norm(x), net.uniform(width, 17, low=-0.5, high=0.5))
+    half = net.node("Erf", net.node("Div", wide, net.constant(1.4142135)))
+    gelu = net.node("Mul", wide, net.node("Add", half, net.constant(1.0)))
+    x = net.node("Add", x, net.node("MatMul", gelu, net.uniform(17, width, low=-0.3, high=0.3)))
+    return net.model(net.node("Gather", norm(x), net.constant(0, np.int64), axis=1, out="end"))
+
+
+def unet() -> ModelProto:
+    """Down twice and up again, by ConvTranspose and by Resize, with what was there beside it."""
+    net = Builder("unet", opset=13)
+
+    def level(x: str, *shape: int, out: str) -> str:
+        return net.node("Relu", net.conv(x, *shape, 5, 7, pads=[2, 3, 2, 3]), out=out)
+
+    one = level("data", 4, 3, out="one")
+    pooled = net.node("MaxPool", one, kernel_shape=[2, 2], strides=[2, 2])
+    two = level(pooled, 11, 4, out="two")
+    low = net.node("AveragePool", two, kernel_shape=[2, 4], strides=[2, 4])
+    bottom = net.node("LeakyRelu", net.conv(low, 6, 11, 1, 2, pads=[0, 0, 0, 1]), alpha=0.2)
+    filters, bias = net.normal(6, 4, 2, 5), net.uniform(4, low=-0.4, high=0.4)
+    up = net.node("ConvTranspose", bottom, filters, bias, strides=[2, 4])
+    both = net.node("Concat", up, two, axis=1)
+    mixed = level(both, 10, 15, out="mixed")
+    up = net.node("Resize", mixed, "", net.constant([1, 1, 2, 2]), mode="linear")
+    inside = net.node("Slice", one, net.ints(0, 0), net.ints(12, 18), net.ints(2, 3))
+    both = net.node("Concat", up, inside, axis=1)
+    return net.model(net.node("Sigmoid", net.conv(both, 2, 14, 1, 1), out="end"))
+
+
 # name → (builder, the blob that gradients start from)
 MODELS: dict[str, tuple[Callable[[], ModelProto], str]] = {
     builder.__name__: (builder, "end")
-    for builder in (caffe, branches, mobile, head, shapes, resize, pools, lrn, chain)
+    for builder in (caffe, branches, mobile, head, shapes, resize, pools, lrn, chain, vit, unet)
 }
-
-# those without Gather, ConstantOfShape, and the modes of Pad that mirror
-PLAIN = [name for name in MODELS if name not in ("shapes", "resize")]
 
 
 def picture(name: str) -> np.ndarray:

