@@ -1,8 +1,8 @@
-"""The networks that oneiro knows by name, and the one it carries: the registry."""
+"""The networks that oneiro knows by name: the one it carries, and those that it can fetch."""
 
 if __name__ != "oneiro.models":
     raise ImportError("this folder is the package oneiro.models: pip install, then import oneiro")
 
-from .registry import Entry, find, labels, names, path, recognize
+from .registry import Entry, aliases, find, labels, names, path, recognize, source
 
-__all__ = ["Entry", "find", "labels", "names", "path", "recognize"]
+__all__ = ["Entry", "aliases", "find", "labels", "names", "path", "recognize", "source"]

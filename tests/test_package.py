@@ -149,7 +149,7 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Absent())
-for name in ("click", "rich", "platformdirs", "pooch", "threadpoolctl"):
+for name in ("click", "filelock", "rich", "platformdirs", "pooch", "threadpoolctl"):
     assert name in absent, name
 
 import numpy as np
