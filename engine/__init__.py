@@ -13,8 +13,8 @@ from __future__ import annotations
 if __name__ != "oneiro":
     raise ImportError("this folder is the package oneiro: pip install, then import oneiro")
 
-import dataclasses
 import importlib.metadata
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,12 @@ from .image import Picture, load_image, load_recipe, save_image
 from .methods.deepdream import deepdream, dream_sheet, make_step, zoom
 from .net import Net, RuleWarning
 from .plan import Plan
-from .preprocess import Preprocess
+from .preprocess import Preprocess, combined
+from .sidecar import read_labels, read_sidecar, sidecar_path, sides
 
 __version__ = importlib.metadata.version("oneiro")
+
+log = logging.getLogger(__name__)
 
 __all__ = [
     "ArgumentError",
@@ -72,26 +75,65 @@ def load(
     mean: float | tuple[float, ...] | None = None,
     scale: float | tuple[float, ...] | None = None,
     order: str | None = None,
+    preprocess: str | None = None,
+    layout: str | None = None,
+    size: int | tuple[int, int] | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    max_bytes: int | None = None,
+    weights_dir: str | os.PathLike[str] | None = None,
 ) -> Net:
     """The network of that name in the registry, or in the .onnx file at that path.
 
+    A network that `oneiro models` lists as remote is fetched first, which stderr tells, and kept.
     A known file is recognised by its sha256 and brings its preprocessing, other names for its
     blobs, and what it dreams best. For other files, or to overrule that, say how pictures are fed
     to the network: x = (value - mean) * scale for values in 0..255, numbers or one a channel in
-    the network's own `order`: "RGB", "BGR", "GRAY" or "ANY".
+    the network's own `order`: "RGB", "BGR", "GRAY" or "ANY". `preprocess` names a usual way:
+    "caffe", "torch", "tf", "unit" (0..1) or "none".
+
+    `layout` is that of the file's picture, "NCHW" or "NHWC" (None: as the graph shows), `size` what
+    it was trained at, in pixels, and `labels` a file of its classes, one a line. A sidecar beside
+    the file, <stem>.oneiro.toml, may say all of these too. What remains is as for Net.
     """
     from oneiro.models import registry
 
-    is_name = isinstance(name, str) and (name in registry.names() or not Path(name).exists())
-    is_path = not is_name or str(name).endswith(".onnx")
-    net = Net(name if is_path else registry.path(registry.find(str(name))), device, dtype)
-    entry = registry.recognize(net.model.sha256)
+    entry = registry.find(str(name)) if is_known(name) else None
+    path = locate(name)
+    beside = read_sidecar(path)
+    layout = layout or beside.get("layout") or (entry.layout if entry else None)
+    limits: dict[str, Any] = {"max_bytes": max_bytes, "weights_dir": weights_dir}
+    net = Net(path, device, dtype, layout=layout, **limits)
+    entry = entry or registry.recognize(net.model.sha256)
     if entry:
-        net.preprocessing = Preprocess(entry.mean, entry.scale, entry.order)
-        net.aliases = entry.aliases
+        net.aliases = registry.aliases(entry, net.blobs)
         net.favourites = entry.dream
-    said = {"mean": mean, "scale": scale, "order": order}
-    given: dict[str, Any] = {key: value for key, value in said.items() if value is not None}
-    if given:
-        net.preprocessing = dataclasses.replace(net.preprocessing or Preprocess(), **given)
+    given = {"mean": mean, "scale": scale, "order": order, "preprocess": preprocess}
+    known = {"mean": entry.mean, "scale": entry.scale, "order": entry.order} if entry else {}
+    origin = registry.source(entry) if entry else "registry"
+    way = combined({"given": given, sidecar_path(path).name: beside, origin: known})
+    if way and entry and not entry.verified and origin in way.source:
+        log.warning(
+            "%s: how pictures are fed to this network is a guess: `oneiro inspect %s --photo "
+            "photo.jpg` shows whether it knows what is on one", entry.name, name,
+        )  # fmt: skip
+    net.preprocessing = way
+    trained_at = beside.get("size", entry.size if entry else None) if size is None else size
+    net.size = None if trained_at is None else sides(trained_at)
+    listed = beside.get("labels") if labels is None else labels
+    net.labels = read_labels(listed) if listed else registry.labels(entry) if entry else ()
     return net
+
+
+def locate(name: str | os.PathLike[str]) -> Path:
+    """The file that `load` reads; that of a remote network is fetched."""
+    from oneiro.models import registry
+
+    return registry.path(registry.find(str(name))) if is_known(name) else Path(name)
+
+
+def is_known(name: str | os.PathLike[str]) -> bool:
+    """Is this meant as the name of a network in the registry, not as a path?"""
+    from oneiro.models import registry
+
+    is_name = isinstance(name, str) and (name in registry.names() or not Path(name).exists())
+    return is_name and not str(name).endswith(".onnx")

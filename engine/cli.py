@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import logging
+import statistics
 import sys
 import time
 import warnings
@@ -16,27 +18,32 @@ import click
 import rich.console
 import rich.progress
 
-from . import __version__, load
+from . import __version__, check, listing, load, locate, runtime
 from .animation import save_animation
 from .ascent import NORMS
-from .error import ArgumentError, OneiroError
+from .classification import under_presets
+from .error import ArgumentError, ModelError, OneiroError
 from .image import (
     Picture,
     check_target,
     load_image,
     load_recipe,
+    middle,
     save_image,
     shrunk,
 )
+from .inspection import Inspection, inspect, usual_size
 from .methods.deepdream import Step, deepdream, dream_sheet, zoom
 from .net import Net
-from .preprocess import Preprocess
+from .preprocess import PRESETS, WAY, Preprocess
 from .recipe import Recipe, amended, checked, make_recipe, mismatches
 from .setting import Settings
+from .sidecar import LAYOUTS, read_sidecar, sides, write_sidecar
 
 console = rich.console.Console(stderr=True, highlight=False, soft_wrap=True)
 
 MOVIES = (".gif", ".mp4")
+WIDE = 1000  # columns where nobody watches: no line is broken
 TUNABLE = [field.name for field in dataclasses.fields(Settings)]
 
 
@@ -84,6 +91,42 @@ def numbers(_: click.Context, option: click.Parameter, text: str | None) -> Any:
     return values if len(values) > 1 else values[0]
 
 
+def pixels(_: click.Context, option: click.Parameter, text: str | None) -> Any:
+    """A side, or height and width with a comma between them."""
+    if text is None:
+        return None
+    try:
+        values = [int(side) for side in text.split(",")]
+        return sides(values if len(values) > 1 else values[0])
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no side in pixels, nor HEIGHT,WIDTH") from error
+
+
+FEEDING = ("mean", "scale", "order", "preprocess", "layout")
+
+
+def feeding(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options FEEDING: how pictures are fed to a network that is not known."""
+    options = (
+        click.option(
+            "--preprocess",
+            type=click.Choice([*PRESETS]),
+            help="How a network is fed that is not known, if in a usual way.",
+        ),
+        click.option(
+            "--mean", callback=numbers, metavar="NUMBERS", help="If in another way: see --scale."
+        ),
+        click.option(
+            "--scale", callback=numbers, metavar="NUMBERS", help="As (value - mean) * scale."
+        ),
+        click.option("--order", help="Of its channels: RGB, BGR, GRAY or ANY."),
+        click.option("--layout", type=click.Choice(LAYOUTS), help="Of its file, if unclear."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @commands.command("dream")
 @click.argument("photo", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path), required=False)
@@ -116,9 +159,7 @@ def numbers(_: click.Context, option: click.Parameter, text: str | None) -> Any:
 )
 @click.option("--fps", type=float, default=25, help="Frames a second of a GIF or MP4.  [25]")
 @click.option("--recipe", type=click.Path(path_type=Path), help="Dream as this picture was.")
-@click.option("--mean", callback=numbers, help="Of a network that is not known: see --scale.")
-@click.option("--scale", callback=numbers, help="Pictures are fed as (value - mean) * scale.")
-@click.option("--order", help="Of the network's channels: RGB, BGR, GRAY or ANY.")
+@feeding
 def dream_command(
     photo: Path,
     out: Path | None,
@@ -130,9 +171,6 @@ def dream_command(
     zoom_scale: float,
     fps: float,
     recipe: Path | None,
-    mean: Any,
-    scale: Any,
-    order: str | None,
     **options: Any,
 ) -> None:
     """Dream a photo: DeepDream.
@@ -148,7 +186,7 @@ def dream_command(
     out = out or free_name(f"{photo.stem}-{'sheet' if sheet else 'dream'}", bool(frames))
     check_target(out, movie=bool(frames))
     made = checked(load_recipe(recipe), recipe) if recipe else None
-    net = load_net(model, made, mean=mean, scale=scale, order=order)
+    net = load_net(model, made, photo, **{name: options.pop(name) for name in FEEDING})
     given = {name: value for name, value in options.items() if value not in (None, ())}
     check_target(out, movie=bool(frames), channels=net.channels)
     settings = tuned(made, bool(guide)) | given
@@ -176,23 +214,25 @@ def dream_command(
     console.print(f"wrote {out}", markup=False)
 
 
-def load_net(model: str | None, made: Recipe | None, **preprocessing: Any) -> Net:
+def load_net(model: str | None, made: Recipe | None, photo: Path, **fed: Any) -> Net:
     """The network asked for, or the one of a recipe, or the embedded one."""
     from oneiro.models import registry
 
-    name = model or (made or {}).get("model", {}).get("name") or "squeezenet1.1"
+    made_by = (made or {}).get("model", {})
+    known = registry.recognize(made_by.get("sha256", ""))
+    name = model or (known.name if known else made_by.get("name")) or "squeezenet1.1"
     if made and not model and name not in registry.names():
         raise ArgumentError(f"the recipe's network {name!r} is not known: give its file, --model")
-    net = load(name, **preprocessing)
-    fed = made["model"].get("preprocessing") if made else None
-    told = any(value is not None for value in preprocessing.values())
-    if made and fed and not told and made["model"].get("sha256") == net.model.sha256:
-        net.preprocessing = Preprocess(**fed)
+    net = load(name, **fed)
+    way = made["model"].get("preprocessing") if made else None
+    told = any(fed[key] is not None for key in FEEDING if key != "layout")
+    if made and way and not told and made["model"].get("sha256") == net.model.sha256:
+        net.preprocessing = Preprocess(**way, source="recipe")
     if net.preprocessing is None:
         raise ArgumentError(
-            f"{name}: how pictures are fed to this network is not known: give --mean, --scale and "
-            "--order, as in --mean 104,117,123 --order BGR (Caffe) or "
-            "--mean 123.7,116.3,103.5 --scale 0.0171,0.0175,0.0174 (torchvision)"
+            f"{name}: how pictures are fed to this network is not known: `oneiro inspect {name} "
+            f"--photo {photo}` shows what it takes the photo for in each of the usual ways; "
+            "then give --preprocess, or --mean, --scale and --order"
         )
     return net
 
@@ -309,3 +349,157 @@ def recipe_command(picture: Path) -> None:
     """Print what a PICTURE was made with."""
     console_out = rich.console.Console(highlight=False, soft_wrap=True)
     console_out.print_json(data=load_recipe(picture), sort_keys=True)
+
+
+@commands.group("models", invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Everything that is known, as JSON.")
+@click.pass_context
+def models_command(context: click.Context, as_json: bool) -> None:
+    """List the networks that are known by name."""
+    from oneiro.models import catalogue
+
+    if context.invoked_subcommand is None:
+        click.echo(catalogue.as_json() if as_json else catalogue.table())
+
+
+@models_command.command("info")
+@click.argument("name")
+def info_command(name: str) -> None:
+    """Print what is known of the network NAME."""
+    from oneiro.models import catalogue, find
+
+    click.echo(catalogue.page(find(name)))
+
+
+@models_command.command("pull")
+@click.argument("names", nargs=-1, required=True)
+def pull_command(names: tuple[str, ...]) -> None:
+    """Fetch networks by their NAMES ahead of time, and print where they are kept."""
+    from oneiro.models import find, path
+
+    for entry in [find(name) for name in names]:
+        click.echo(path(entry))
+
+
+@commands.command("inspect")
+@click.argument("model")
+@click.option("--photo", type=click.Path(path_type=Path), help="See what it is taken for.")
+@click.option("--json", "as_json", is_flag=True, help="Everything, as one JSON document.")
+@click.option("--write-sidecar", "keep", is_flag=True, help="Keep the options below for the file.")
+@feeding
+@click.option(
+    "--size", callback=pixels, metavar="SIDE|HEIGHT,WIDTH",
+    help="What the network was trained at, in pixels.",
+)  # fmt: skip
+@click.option("--labels", type=click.Path(), help="The file of its classes, one a line.")
+def inspect_command(model: str, photo: Path | None, as_json: bool, keep: bool, **told: Any) -> None:
+    """Show the layers of MODEL, a known network or an .onnx file.
+
+    FLOPs are two for a multiplication and its addition in convolutions and products of matrices,
+    and one for each element that another layer makes. The units of a layer see `field` pixels,
+    `stride` apart, the first of them from `offset` on (below 0 is padding); nothing is said where
+    they see the whole picture.
+
+    With --photo, the classes that a photo is taken for, fed in each of the usual ways.
+    """
+    net = load(model, **told)
+    height, width = usual_size(net)
+    guesses = {}
+    if photo:
+        guesses = under_presets(net, middle(load_image(photo, net.channels), height, width))
+    if keep:
+        console.print(f"wrote {keep_told(model, net, told)}", markup=False)
+    found = inspect(net, height, width)
+    names = net.labels or usual_names(net, found)
+    if as_json:
+        click.echo(json.dumps(listing.facts(net, found, guesses, names), indent=2))
+        return
+    columns = None if sys.stdout.isatty() else WIDE
+    out = rich.console.Console(highlight=False, markup=False, emoji=False, width=columns)
+    out.print(listing.layer_table(found))
+    click.echo(f"\n{listing.page(net, found)}")
+    if guesses:
+        click.echo(f"\n{photo} is taken for")
+        out.print(listing.class_table(guesses, names))
+        click.echo(f"\n{listing.advice(guesses, names)}")
+
+
+def usual_names(net: Net, found: Inspection) -> tuple[str, ...]:
+    """What a network without labels means by its classes: if they are 1000, those of ImageNet."""
+    from oneiro.models import registry
+
+    names = registry.labels(registry.find("squeezenet1.1"))
+    shapes = [shape for shape in found.outputs.values() if shape]
+    return names if any(len(names) in shape for shape in shapes) else ()
+
+
+def keep_told(model: str, net: Net, told: dict[str, Any]) -> Path:
+    """Write the sidecar of a file: what was told now, and what it said before."""
+    if not Path(model).is_file():
+        raise ArgumentError(f"{model} is known without a sidecar: give the path of a file")
+    if net.preprocessing is None:
+        raise ArgumentError("--write-sidecar keeps what is told: give --preprocess, or --mean ...")
+    said = read_sidecar(model)
+    said |= {key: told[key] for key in ("layout", "size", "labels") if told[key] is not None}
+    said |= {key: getattr(net.preprocessing, key) for key in WAY}
+    said.pop("preprocess", None)
+    return write_sidecar(model, said)
+
+
+@commands.command("check")
+@click.argument("model")
+@click.option("--end", "-e", required=True, help="The blob whose gradient is checked.")
+@feeding
+@click.option("--size", callback=pixels, metavar="SIDE|HEIGHT,WIDTH", help="Of the pictures.")
+def check_command(model: str, end: str, **told: Any) -> None:
+    """Check the gradient of MODEL, and its blobs.
+
+    The gradient by the adjoint test in float64, on noise: what backward makes of a random diff
+    against difference quotients. The blobs against onnxruntime, in float32. Exits 1 if one is off.
+    """
+    net = load(model, dtype="float64", **told)
+    end = net.resolve(end)
+    height, width = usual_size(net)
+    click.echo(f"{net.model.name}: {end} over {net.input}, noise of {width}x{height} px")
+    errors = []
+    for error in check.gradient_errors(net, end, height, width):
+        errors.append(error)
+        console.print(f"trial {len(errors)}/{check.TRIALS}: relative error {error:.1e}")
+    good = check.passed(errors)
+    median = f"relative error {statistics.median(errors):.1e}, the median of {len(errors)} trials"
+    click.echo(f"gradient  {median}, in float64: {verdict(good)}")
+    if not any(errors):
+        click.echo("          it is zero everywhere: `oneiro inspect` tells where it stops")
+    if not good:
+        alone = check.culprits(net, end, check.noise(net, height, width, 0))
+        for name, error in alone.items():
+            click.echo(f"          layer {name} alone is off by {error:.1e}")
+    same = compared(load(model, **told), locate(model), end, height, width)
+    if not (good and same):
+        raise ModelError(f"{model}: the check failed")
+
+
+def compared(net: Net, path: Path, end: str, height: int, width: int) -> bool:
+    """Do the blobs up to `end` hold what onnxruntime makes of the file? Prints the answer."""
+    if not runtime.is_installed():
+        click.echo("blobs     not compared: pip install 'oneiro[cpu]' brings onnxruntime")
+        return True
+    try:
+        errors = runtime.blob_errors(net, path, end, check.noise(net, height, width, 0))
+    except ModelError as error:
+        click.echo(f"blobs     not compared: {error}")
+        return True
+    if not errors:
+        click.echo("blobs     not compared: none is in the file by name, and in full precision")
+        return True
+    off = [name for name, error in errors.items() if not error < runtime.TOLERANCE]
+    worst = max(errors, key=errors.__getitem__)
+    most = f"in float32 at most {errors[worst]:.1e} off ({worst})"
+    click.echo(f"blobs     {len(errors)} against onnxruntime, {most}: {verdict(not off)}")
+    for name in off[:3]:
+        click.echo(f"          {name} is off by {errors[name]:.1e}")
+    return not off
+
+
+def verdict(good: bool) -> str:
+    return "PASS" if good else "FAIL"

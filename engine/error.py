@@ -2,7 +2,15 @@
 
 
 class OneiroError(Exception):
-    """Any error meant for the user; the command line prints it as one line."""
+    """Any error meant for the user; the command line prints it as one line.
+
+    What cannot be printed, such as a line break in the name of a node, is escaped.
+    """
+
+    def __str__(self) -> str:
+        return "".join(
+            c if c.isprintable() else c.encode("unicode_escape").decode() for c in super().__str__()
+        )
 
 
 class ModelError(OneiroError, ValueError):

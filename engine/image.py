@@ -499,7 +499,21 @@ def shrunk(picture: Picture, side: int) -> Picture:
     factor = side / max(height, width)
     if factor >= 1:
         return picture
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return resampled(picture, max(1, round(height * factor)), max(1, round(width * factor)))
+
+
+def middle(picture: Picture, height: int, width: int) -> Picture:
+    """The middle of the picture, as much of it as this shape holds, at height x width pixels."""
+    tall, wide = picture.shape[:2]
+    factor = max(height / tall, width / wide)
+    tall, wide = max(height, round(tall * factor)), max(width, round(wide * factor))
+    top, left = (tall - height) // 2, (wide - width) // 2
+    return Picture(resampled(picture, tall, wide)[top : top + height, left : left + width])
+
+
+def resampled(picture: Picture, height: int, width: int) -> Picture:
+    """The picture at height x width pixels, filtered (Lanczos), with its transparency."""
+    size = (width, height)
     planes = [
         np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.LANCZOS))
         for plane in np.moveaxis(np.asarray(picture, np.float32), 2, 0)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from .error import ArgumentError, PictureError
 from .image import Picture, as_planes, in_channels
 
 ORDERS = ("RGB", "BGR", "GRAY", "ANY")
+WAY = ("mean", "scale", "order")
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Preprocess:
     `mean` and `scale` are one number, or one a channel in the network's own order. `order` says
     what its channels are: "RGB", "BGR" (the first three turned round), "GRAY" (one channel), or
     "ANY" (no colours: taken as they are, never converted). Networks whose pictures are 1 - v / 255
-    have a negative scale.
+    have a negative scale. `source` says who said so.
 
     Raises ArgumentError for numbers that make no sense.
     """
@@ -30,15 +32,21 @@ class Preprocess:
     mean: float | tuple[float, ...] = 0.0
     scale: float | tuple[float, ...] = 1.0
     order: str = "RGB"
+    source: str = field(default="given", compare=False)
 
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
             raise ArgumentError(f"order is {self.order!r}; it must be one of {', '.join(ORDERS)}")
         for name in ("mean", "scale"):
-            numbers = np.asarray(getattr(self, name), np.float64)
-            if numbers.ndim > 1 or numbers.size == 0 or not np.isfinite(numbers).all():
+            try:
+                numbers = np.asarray(getattr(self, name))
+            except ValueError:  # lists of several lengths
+                numbers = np.empty(0)
+            unfit = numbers.dtype.kind not in "iuf" or numbers.ndim > 1 or numbers.size == 0
+            if unfit or not np.isfinite(numbers).all():
                 raise ArgumentError(f"{name} must be one finite number, or one a channel")
             # lists and arrays become tuples, so that equal ones hash alike
+            numbers = numbers.astype(np.float64)
             plain = tuple(numbers.tolist()) if numbers.ndim else float(numbers)
             object.__setattr__(self, name, plain)
         if np.ndim(self.mean) and np.ndim(self.scale) and np.size(self.mean) != np.size(self.scale):
@@ -101,3 +109,44 @@ class Preprocess:
         if self.order != "BGR" or values.shape[2] < 3:
             return values
         return np.concatenate([values[..., 2::-1], values[..., 3:]], axis=2)
+
+
+# How the frameworks that trained most networks feed them.
+PRESETS = {
+    "caffe": Preprocess((104.0, 117.0, 123.0), 1.0, "BGR"),
+    "torch": Preprocess(  # of torchvision: (v / 255 - mean) / std
+        tuple(255 * mean for mean in (0.485, 0.456, 0.406)),
+        tuple(1 / (255 * std) for std in (0.229, 0.224, 0.225)),
+    ),
+    "tf": Preprocess(127.5, 1 / 127.5),
+    "unit": Preprocess(0.0, 1 / 255),
+    "none": Preprocess(),
+}
+
+
+def preset(name: str) -> Preprocess:
+    """The preset of that name; raises ArgumentError, which lists them, if there is none."""
+    if not isinstance(name, str) or name not in PRESETS:
+        raise ArgumentError(f"preprocess is {name!r}; it must be one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def combined(sources: Mapping[str, Mapping[str, Any]]) -> Preprocess | None:
+    """What {source: {"mean": ..., "scale": ..., "order": ..., "preprocess": ...}} comes to.
+
+    An earlier source wins key by key, and a key wins over the preset that stands beside it. None
+    where nobody says anything.
+    """
+    found: dict[str, Any] = {}
+    heard = []
+    for source, said in sources.items():
+        spoken = [(source, {key: said[key] for key in WAY if said.get(key) is not None})]
+        name = said.get("preprocess")
+        if name is not None:
+            way = preset(name)
+            spoken.append((f"preset {name} ({source})", {key: getattr(way, key) for key in WAY}))
+        for speaker, told in spoken:
+            if told.keys() - found.keys():
+                heard.append(speaker)
+            found = told | found
+    return Preprocess(**found, source=" over ".join(heard)) if found else None

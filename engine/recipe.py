@@ -8,7 +8,6 @@ import json
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from oneiro.kernels.dispatch import Array
 
 from .error import ArgumentError
 from .net import Net
+from .preprocess import WAY
 
 Recipe = dict[str, Any]
 
@@ -28,12 +28,13 @@ def make_recipe(
 
     Holds no clock and no path, so that the same work gives the same bytes.
     """
+    way = net.known_preprocessing()
     return {
         "method": method,
         "model": {
             "name": net.model.name,
             "sha256": net.model.sha256,
-            "preprocessing": json.loads(json.dumps(asdict(net.known_preprocessing()))),
+            "preprocessing": json.loads(json.dumps({key: getattr(way, key) for key in WAY})),
         },
         "parameters": dict(parameters),
         "pictures": {name: digest(picture) for name, picture in pictures.items()},
@@ -103,7 +104,7 @@ def checked(made: Recipe, path: str | os.PathLike[str]) -> Recipe:
     for name, value, fits in (
         ("size", size, type(size) is int and size >= 1),
         ("model", parts["model"], isinstance(parts["model"].get("name", ""), str)),
-        ("preprocessing", fed, isinstance(fed, dict) and fed.keys() <= {"mean", "scale", "order"}),
+        ("preprocessing", fed, isinstance(fed, dict) and fed.keys() <= {*WAY}),
     ):
         if not fits:
             raise ArgumentError(f"{path}: its recipe is broken: {name} is {value!r}")

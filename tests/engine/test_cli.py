@@ -1,5 +1,6 @@
 """The command as it is typed: files in, files out, and one line where something is wrong."""
 
+import importlib.util
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 from PIL import Image
 
 import oneiro
@@ -319,7 +320,8 @@ def test_a_folder_called_like_a_network_is_in_nobody_s_way(oneiro_: Command) -> 
 
 def test_unknown_preprocessing_is_asked_for(oneiro_: Command) -> None:
     result = oneiro_("dream", "photo.png", "out.png", "--model", model("own.onnx"))
-    refused(result, "own.onnx", "--mean", "--scale", "--order")
+    refused(result, "own.onnx", "--preprocess", "--mean", "--scale", "--order")
+    assert "`oneiro inspect own.onnx --photo photo.png`" in result.err
 
 
 def test_an_unknown_network_dreams_once_it_is_told(oneiro_: Command) -> None:
@@ -574,3 +576,229 @@ def test_ctrl_c_keeps_the_frames_that_are_done() -> None:
     frames = sorted(os.listdir("movie"))
     assert frames[:2] == ["frame_0000.png", "frame_0001.png"]
     assert all(size_of(Path("movie", frame)) == (48, 33) for frame in frames)
+
+
+# What a network is, and whether it is right.
+
+
+def stranger(path: str = "own.onnx") -> Path:
+    """The embedded network as a file that nobody knows."""
+    content = oneiro.locate("squeezenet1.1").read_bytes()
+    proto = ModelProto.FromString(content)
+    proto.doc_string = "mine"
+    Path(path).write_bytes(proto.SerializeToString())
+    return Path(path)
+
+
+def test_inspect_shows_layers_and_the_whole(oneiro_: Command) -> None:
+    result = oneiro_("inspect", "squeezenet1.1")
+    assert result.code == 0
+    assert result.err == ""
+    assert re.search(r"^layer +kind +makes +params +FLOPs +field +stride +offset", result.out)
+    line = r"^fire9/concat +Concat +512x14x14 +100k +207 +16 +-88 *$"
+    assert re.search(line, result.out, re.M)
+    for words in ("1,235,496", "780M for 1x3x227x227", "registry (squeezenet1.1)", "Tinca tinca"):
+        assert words in result.out
+    assert "conv1 " in result.out
+    assert "\x1b" not in result.out
+
+
+def test_inspect_of_another_size(oneiro_: Command) -> None:
+    result = oneiro_("inspect", model("own.onnx"), "--size", "33,44", "--mean", "120")
+    assert re.search(r"^pre +Conv 7x33x44 +189 +549k +3 +1 +-1 *$", result.out, re.M)
+    assert re.search(r"^end +Relu 7x33x44 +10.2k +3 +1 +-1 *$", result.out, re.M)
+    assert "(value - 120) * 1, RGB; from given" in result.out
+
+
+def test_words_of_a_file_are_words(oneiro_: Command) -> None:
+    proto = ModelProto.FromString(model("own.onnx").read_bytes())
+    proto.graph.node[0].name = "[bold]\x1b[2J:cat:"
+    Path("own.onnx").write_bytes(proto.SerializeToString())
+    result = oneiro_("inspect", "own.onnx")
+    assert "[bold]\ufffd[2J:cat:" in result.out
+    assert "\x1b" not in result.out
+
+
+def test_inspect_as_json(oneiro_: Command) -> None:
+    labels = Path("labels.txt")
+    labels.write_text("n01440764 tench\n")
+    told = ("--preprocess", "torch", "--labels", labels)
+    result = oneiro_("inspect", stranger(), "--json", "--photo", "photo.png", *told)
+    assert result.code == 0
+    facts = json.loads(result.out)
+    assert facts["input"] == {"data": [1, 3, 224, 224]}
+    assert facts["parameters"] == 1_235_496
+    assert facts["labels"] == ["tench"]
+    assert facts["preprocessing"]["source"] == "preset torch (given)"
+    (pool,) = (row for row in facts["layers"] if row["name"] == "pool1")
+    assert pool["field"] == {"size": [7, 7], "stride": [4, 4], "offset": [0, 0]}
+    assert facts["photo"].keys() == {"caffe", "torch", "tf", "unit", "none"}
+    assert len(facts["photo"]["caffe"]) == 5
+
+
+def test_a_photo_tells_how_a_network_is_fed(oneiro_: Command) -> None:
+    result = oneiro_("inspect", stranger(), "--photo", EXAMPLES / "coffee.png")
+    assert result.code == 0
+    assert re.search(r"^caffe \* +0\.9\d\d 967 espresso *$", result.out, re.M)
+    assert re.search(r"^torch +0\.\d\d\d \d+ [A-Z]?[a-z ]+ *$", result.out, re.M)
+    guess = result.out.splitlines()[-1]
+    assert guess.startswith("a guess: caffe, the surest (0.9")
+    assert "--preprocess caffe --write-sidecar" in guess
+
+
+def test_a_network_without_classes_is_not_asked_about_a_photo(oneiro_: Command) -> None:
+    result = oneiro_("inspect", model("own.onnx"), "--photo", "photo.png")
+    refused(result, "own", "does not classify")
+
+
+def test_a_sidecar_is_written_once_and_read_ever_after(oneiro_: Command) -> None:
+    own = model("own.onnx")
+    Path("labels.txt").write_text("tench\n")
+    told = ("--preprocess", "caffe", "--scale", "0.5", "--size", "33,44", "--labels", "labels.txt")
+    result = oneiro_("inspect", own, *told, "--write-sidecar")
+    assert result.code == 0
+    assert result.err == "wrote own.oneiro.toml\n"
+    text = Path("own.oneiro.toml").read_text()
+    for line in ("mean = [104.0, 117.0, 123.0]", "scale = 0.5", 'order = "BGR"', "size = [33, 44]"):
+        assert f"\n{line}\n" in text
+    assert oneiro_("dream", "photo.png", "out.png", "-m", own, *SMALL).code == 0
+    fed = oneiro.load_recipe("out.png")["model"]["preprocessing"]
+    assert fed == {"mean": [104, 117, 123], "scale": 0.5, "order": "BGR"}
+    assert oneiro_("inspect", own, "--order", "RGB", "--write-sidecar").code == 0
+    net = oneiro.load(own)
+    assert net.preprocessing.order == "RGB"
+    assert net.preprocessing.scale == 0.5
+    assert (net.size, net.labels) == ((33, 44), ("tench",))
+
+
+def test_a_sidecar_of_nothing_is_not_written(oneiro_: Command) -> None:
+    refused(oneiro_("inspect", model("own.onnx"), "--write-sidecar"), "--preprocess")
+    refused(oneiro_("inspect", "squeezenet1.1", "--write-sidecar"), "squeezenet1.1", "path")
+    assert sorted(os.listdir()) == ["own.onnx", "photo.png"]
+
+
+def test_a_broken_sidecar_is_named(oneiro_: Command) -> None:
+    own = model("own.onnx")
+    Path("own.oneiro.toml").write_text("meen = 3")
+    for words in (("inspect", own), ("dream", "photo.png", "out.png", "-m", own)):
+        refused(oneiro_(*words), "own.oneiro.toml", "'meen'")
+
+
+@pytest.mark.parametrize("end", ["fire2/concat", "prob"])
+def test_check_passes(oneiro_: Command, end: str) -> None:
+    result = oneiro_("check", "squeezenet1.1", "--end", end, "--size", "67,70")
+    assert result.code == 0, result.err
+    assert result.out.count("PASS") == (2 if importlib.util.find_spec("onnxruntime") else 1)
+    assert re.search(r"gradient  relative error \d\.\de-\d\d", result.out)
+    assert result.err.count("trial ") == 5
+
+
+def test_check_without_onnxruntime_says_how_to_get_it(
+    oneiro_: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    result = oneiro_("check", model("own.onnx"), "--end", "end", "--size", "13,18")
+    assert result.code == 0
+    assert "pip install 'oneiro[cpu]'" in result.out
+
+
+def test_check_fails_and_names_the_layer(oneiro_: Command) -> None:
+    """A rounding that lets the gradient through: right to want, and no derivative."""
+    nodes = [
+        helper.make_node("Sigmoid", ["data"], ["pre"]),
+        helper.make_node("QuantizeLinear", ["pre", "step", "zero"], ["steps"], name="rounding"),
+        helper.make_node("DequantizeLinear", ["steps", "step", "zero"], ["end"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "quantised",
+        [helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, 3, None, None])],
+        [helper.make_empty_tensor_value_info("end")],
+        [
+            numpy_helper.from_array(np.float32(0.1), "step"),
+            numpy_helper.from_array(np.uint8(0), "zero"),
+        ],
+    )
+    made = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 18)])
+    Path("own.onnx").write_bytes(made.SerializeToString())
+    result = oneiro_("check", "own.onnx", "--end", "end", "--size", "13,18")
+    assert result.code == 1
+    assert "FAIL" in result.out
+    assert "layer rounding alone is off" in result.out
+    assert result.err.splitlines()[-1] == "oneiro: own.onnx: the check failed"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("inspect",),
+        ("inspect", "squeezenet1.1", "--size", "big"),
+        ("inspect", "squeezenet1.1", "--size", "1,2,3"),
+        ("inspect", "squeezenet1.1", "--size", "0"),
+        ("inspect", "squeezenet1.1", "--preprocess", "keras"),
+        ("inspect", "squeezenet1.1", "--layout", "CHWN"),
+        ("check", "squeezenet1.1"),
+    ],
+)
+def test_wrong_calls_of_inspect_and_check(oneiro_: Command, wrong: tuple[str, ...]) -> None:
+    assert oneiro_(*wrong).code == 2
+
+
+def test_what_inspect_and_check_do_not_find(oneiro_: Command) -> None:
+    refused(oneiro_("inspect", "absent.onnx"), "absent.onnx")
+    refused(oneiro_("inspect", "photo.png"), "photo.png", "ONNX")
+    refused(oneiro_("inspect", stranger(), "--labels", "absent.txt"), "absent.txt")
+    refused(oneiro_("inspect", stranger(), "--photo", "absent.png"), "absent.png")
+    refused(oneiro_("check", "squeezenet1.1", "--end", "fire2/concatt"), "fire2/concat")
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ONEIRO_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_the_networks_are_listed(oneiro_: Command, empty_cache: Path) -> None:
+    result = oneiro_("models")
+    assert result.code == 0, result.err
+    heading, first, *others = result.out.splitlines()
+    assert re.match("name +MB +classes +task +where +licence", heading)
+    assert re.match(r"squeezenet1\.1 +5\.0 +1000 +classification +embedded +MIT", first)
+    assert any(re.match(r"googlenet +28\.0 .* remote +BSD-3-Clause", line) for line in others)
+    assert not empty_cache.exists()
+
+    rows = json.loads(oneiro_("models", "--json").out)
+    assert [row["name"] for row in rows] == [line.split()[0] for line in (first, *others)]
+    (googlenet,) = (row for row in rows if row["name"] == "googlenet")
+    assert googlenet["mean"] == [103.939, 116.779, 123.68]
+    assert googlenet["verified"]
+    assert googlenet["dream"] == {"end": ["inception_4b/output"]}
+
+
+def test_a_network_tells_what_is_known_of_it(oneiro_: Command, empty_cache: Path) -> None:
+    page = oneiro_("models", "info", "googlenet").out
+    for word in ("28,021,836", "103.939,116.779,123.68", "BGR", "model README", "https://", "BSD"):
+        assert word in page
+    assert str(empty_cache / "googlenet-12.onnx") in page
+    assert "a guess" not in page
+    assert "a guess" in oneiro_("models", "info", "densenet121").out
+
+
+def test_a_pulled_network_is_where_the_command_says(oneiro_: Command, empty_cache: Path) -> None:
+    result = oneiro_("models", "pull", "squeezenet1.1")  # which is here already
+    assert Path(result.out.strip()).name == "squeezenet1.1.onnx"
+    assert result.err == ""
+    refused(oneiro_("models", "pull", "mobilenetv2_dogs"), "published nowhere", "your copy")
+    refused(oneiro_("models", "pull", "squeezenet1.1", "goglenet"), "near it: googlenet")
+    refused(oneiro_("models", "info", "goglenet"), "near it: googlenet")
+    assert oneiro_("models", "pull").code == 2
+    assert not empty_cache.exists()
+
+
+def test_a_recipe_finds_its_network_by_its_bytes(oneiro_: Command, empty_cache: Path) -> None:
+    assert oneiro_("dream", "photo.png", "dream.png", *SMALL, "--end", END).code == 0
+    recipe = oneiro.load_recipe("dream.png")
+    recipe["model"]["name"] = "squeezenet1.1-as-somebody-called-it"
+    Path("recipe.json").write_text(json.dumps(recipe))
+    result = oneiro_("dream", "--recipe", "recipe.json", "photo.png", "again.png")
+    assert result.code == 0, result.err

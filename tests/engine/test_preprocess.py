@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from oneiro.error import ArgumentError, PictureError
 from oneiro.image import Picture
-from oneiro.preprocess import Preprocess
+from oneiro.preprocess import PRESETS, Preprocess, combined, preset
 
 WEIGHTS = np.array([0.299, 0.587, 0.114])  # luma
 
@@ -107,6 +107,10 @@ def test_preprocess_is_a_value() -> None:
         ({"mean": ()}, "mean"),
         ({"mean": ((1, 2), (3, 4))}, "mean"),
         ({"mean": (1, 2, 3), "scale": (1, 2)}, "mean and scale"),
+        ({"mean": "104,117,123"}, "mean"),
+        ({"mean": (1, (2, 3))}, "mean"),
+        ({"scale": True}, "scale"),
+        ({"mean": 10**400}, "mean"),
     ],
 )
 def test_numbers_that_make_no_sense(arguments: dict[str, Any], words: str) -> None:
@@ -127,3 +131,46 @@ def test_numbers_for_other_channels() -> None:
 def test_what_cannot_be_deprocessed(shape: tuple[int, ...]) -> None:
     with pytest.raises(PictureError, match="is no picture"):
         Preprocess().deprocess(np.zeros(shape))
+
+
+# What 0 and 255 become, in red (the last channel of BGR): by each framework's own formula.
+ENDS = {
+    "caffe": (0 - 123, 255 - 123),
+    "torch": ((0 - 0.485) / 0.229, (1 - 0.485) / 0.229),
+    "tf": (-1, 1),
+    "unit": (0, 1),
+    "none": (0, 255),
+}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_what_the_frameworks_do(name: str) -> None:
+    red = np.zeros((2, 5, 7, 3))
+    red[1, ..., 0] = 255
+    way = preset(name)
+    channel = 2 if way.order == "BGR" else 0
+    ends = [way.preprocess(image, 3, np.float64)[0, channel, 0, 0] for image in red]
+    np.testing.assert_allclose(ends, ENDS[name], rtol=1e-12)
+    assert way.order == ("BGR" if name == "caffe" else "RGB")
+
+
+def test_a_preset_that_there_is_not() -> None:
+    with pytest.raises(ArgumentError, match=r"'keras'.*caffe, torch, tf, unit, none"):
+        preset("keras")
+
+
+def test_the_first_to_speak_is_heard() -> None:
+    registry = {"mean": 1, "scale": 2, "order": "BGR"}
+    way = combined({"given": {"mean": None}, "file": {"scale": 3}, "registry": registry})
+    assert way == Preprocess(1, 3, "BGR")
+    assert way.source == "file over registry"
+    way = combined({"given": {"preprocess": "tf", "mean": 5}, "registry": registry})
+    assert way == Preprocess(5, 1 / 127.5, "RGB")
+    assert way.source == "given over preset tf (given)"
+    assert combined({"given": {}, "file": {"preprocess": None}}) is None
+    assert combined({"given": {"mean": 0}}) == Preprocess()
+
+
+def test_where_it_is_from_does_not_make_it_another() -> None:
+    assert Preprocess(1, 2) == Preprocess(1, 2, source="registry")
+    assert Preprocess().source == "given"
