@@ -20,7 +20,7 @@ from oneiro.kernels.symbol import Graph, NoValueError
 from .blob import Blobs
 from .error import ArgumentError, ModelError
 from .image import Picture
-from .importer import Node, read_model
+from .importer import Node, foreseen, read_model
 from .layer import RULES, Activation, Missing
 from .preprocess import Preprocess
 
@@ -74,6 +74,7 @@ class Net:
         self.size: tuple[int, int] | None = None  # height and width that it was trained at
         self.labels: tuple[str, ...] = ()  # of its classes, in the order of its output
         self._accepted: tuple[Any, ...] | None = None  # input shapes and end of the last reshape
+        self._sized = False  # did that tell the size of every blob?
 
     def __repr__(self) -> str:
         return f"Net({self.model.name!r}, {len(self.nodes)} layers, inputs={self.inputs})"
@@ -114,6 +115,7 @@ class Net:
         }
         net.blobs = net.empty_blobs()
         net._accepted = None
+        net._sized = False
         return net
 
     def empty_blobs(self) -> Blobs:
@@ -150,10 +152,9 @@ class Net:
         return known_shapes(shadow)
 
     def reachable_shapes(self, shapes: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
-        """As `shapes`, of the blobs before the first layer that does not take these shapes."""
+        """As `shapes`, of the blobs that can be had: what does not fit is left out."""
         shadow = self.on_symbols(shapes)
-        with contextlib.suppress(ModelError):
-            shadow.forward()
+        shadow.fill_reachable()
         return known_shapes(shadow)
 
     def on_symbols(self, shapes: Mapping[str, Sequence[int]]) -> Net:
@@ -186,10 +187,12 @@ class Net:
     def check_size(self, name: str, shape: Sequence[int | None]) -> None:
         """Raise ModelError where a blob would be larger than the net may grow."""
         size = math.prod(n for n in shape if n is not None) * self.dtype.itemsize
+        self.check_bytes(f"{name!r} of {tuple(shape)}", size)
+
+    def check_bytes(self, text: str, size: int) -> None:
         if size > self.model.max_bytes:
-            text = f"blob {name!r} of {tuple(shape)} would take {size:,} bytes"
             limit = f"more than max_bytes={self.model.max_bytes:,}"
-            raise ModelError(f"{self.model.name}: {text}, {limit}")
+            raise ModelError(f"{self.model.name}: blob {text} would take {size:,} bytes, {limit}")
 
     def reshape(
         self,
@@ -244,8 +247,11 @@ class Net:
         made = {top for node in nodes for top in node.tops}
         for name in self.reached(starts) - set(starts) - made:
             self.blobs[name].data = None
+        held = {name: self.blobs[name].data for name in starts}
         for node in nodes:
             self.fill(node)
+            for name in held.keys() & set(node.tops):
+                self.blobs[name].data = held[name]
         return {name: self.value(name) for name in ends}
 
     def backward(
@@ -320,11 +326,34 @@ class Net:
 
         Symbols tell how large a blob will be, before there is one.
         """
-        tops = self.run(node, node.layer.forward, [self.value(b) for b in node.bottoms])
+        bottoms = [self.value(b) for b in node.bottoms]
+        if not self._sized and home(bottoms) == "numpy":
+            (size,) = self.run(node, foreseen, [node.layer, bottoms])
+            self.check_bytes(repr(node.tops[0]), size)
+        tops = self.run(node, node.layer.forward, bottoms)
         for top, value in zip(node.tops, tops, strict=False):
             if is_symbol(value):
                 self.check_size(top, value.dims)
             self.blobs[top].data = value
+
+    def fill_reachable(self) -> ModelError | None:
+        """Run every layer that has what it reads; returns the first error.
+
+        What has no layer, and what depends on such, stays empty.
+        """
+        first = None
+        for node in self.nodes:
+            if isinstance(node.layer, Missing) or any(map(self.is_empty, node.bottoms)):
+                continue
+            try:
+                self.fill(node)
+            except ModelError as error:
+                first = first or error
+        return first
+
+    def is_empty(self, name: str | None) -> bool:
+        """Is this a blob that nothing has filled?"""
+        return name is not None and name not in self.constants and self.blobs[name].data is None
 
     def value(self, name: str | None) -> Any:
         """The data of a blob, or a constant."""
@@ -374,8 +403,10 @@ class Net:
             for name in numbers:
                 self.blobs[name].data = arrays[name]
             # what depends on numbers that are only worked out on the way is met on the way
+            self._sized = False
             with contextlib.suppress(UnsizedError):
                 self.reshape(asked[0], end=ends)
+                self._sized = True
             self._accepted = asked
 
     def find(self, name: str) -> str | None:

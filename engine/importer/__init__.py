@@ -9,6 +9,7 @@ rewrite    pictures of any size and layout
 reader     one reading, from the path to the Model
 """
 
+from .constant import foreseen as foreseen
 from .model import (
     MAX_BYTES as MAX_BYTES,
     Model as Model,

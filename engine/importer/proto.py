@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,9 +62,24 @@ def parsed(content: bytes) -> onnx.ModelProto:
             model = inliner.inline_local_functions(model)
         except Exception as error:  # the inliner raises what its C++ side feels like
             raise ModelError(f"its functions cannot be written out: {error}") from error
-    if len(model.graph.node) > MAX_NODES:
-        raise ModelError(f"holds {len(model.graph.node):,} nodes, more than {MAX_NODES:,}")
+    count = sum(1 for _ in within(model.graph.node))
+    if count > MAX_NODES:
+        raise ModelError(f"holds {count:,} nodes, more than {MAX_NODES:,}")
+    for text in texts(model.graph):
+        if not isinstance(text, str):  # protobuf hands it out as bytes
+            raise ModelError(f"holds a name that is not UTF-8: {text!r:.60}")
     return model
+
+
+def texts(graph: onnx.GraphProto) -> Iterator[str | bytes]:
+    """The names in a graph and in those inside it."""
+    for named in (*graph.input, *graph.output, *graph.initializer):
+        yield named.name
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+        for inner in inner_graphs(node):
+            yield from texts(inner)
 
 
 def check_functions(model: onnx.ModelProto) -> None:
@@ -99,9 +114,42 @@ def within(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
     """The nodes, and those of the graphs inside them; protobuf itself bounds the depth."""
     for node in nodes:
         yield node
-        for attribute in node.attribute:
-            for graph in [attribute.g, *attribute.graphs]:
-                yield from within(graph.node)
+        for graph in inner_graphs(node):
+            yield from within(graph.node)
+
+
+def inner_graphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    """The graphs that the attributes of a node hold; empty ones change nothing."""
+    return [graph for a in node.attribute for graph in (a.g, *a.graphs)]
+
+
+def wanted(graph: onnx.GraphProto) -> Iterator[str]:
+    """The names that a graph, and those inside it, read or hand out."""
+    yield from (value.name for value in graph.output)
+    for node in graph.node:
+        yield from node.input
+        for inner in inner_graphs(node):
+            yield from wanted(inner)
+
+
+def defined(graph: onnx.GraphProto) -> Iterator[str]:
+    """The names that a graph, and those inside it, give."""
+    yield from (named.name for named in (*graph.input, *graph.initializer))
+    for node in graph.node:
+        yield from node.output
+        for inner in inner_graphs(node):
+            yield from defined(inner)
+
+
+def rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Give tensors of a graph, and of the graphs inside it, other names."""
+    for named in (*graph.initializer, *graph.output):
+        named.name = names.get(named.name, named.name)
+    for node in graph.node:
+        for group in (node.input, node.output):
+            group[:] = [names.get(name, name) for name in group]
+        for inner in inner_graphs(node):
+            rename(inner, names)
 
 
 def label(proto: onnx.NodeProto) -> str:
@@ -118,6 +166,19 @@ def draft(proto: onnx.NodeProto, weights: Weights) -> Draft:
     return Draft(
         label(proto), operator, tuple(proto.input), tuple(proto.output), attributes, captured
     )
+
+
+def renamed(step: Draft, names: Mapping[str, str]) -> Draft:
+    """The draft, and the graphs inside it, reading what has other names now."""
+    if any(name in names for name in step.captured):
+        for value in step.attributes.values():
+            for graph in value if isinstance(value, list) else [value]:
+                if isinstance(graph, onnx.GraphProto):
+                    rename(graph, names)
+    inputs, captured = (
+        tuple(names.get(name, name) for name in group) for group in (step.inputs, step.captured)
+    )
+    return step._replace(inputs=inputs, captured=captured)
 
 
 def value_of(attribute: AttributeProto, weights: Weights) -> Any:
@@ -139,13 +200,12 @@ def value_of(attribute: AttributeProto, weights: Weights) -> Any:
 
 def outer_names(proto: onnx.NodeProto) -> Iterator[str]:
     """What the graphs inside a node read from outside."""
-    for attribute in proto.attribute:
-        for graph in [attribute.g, *attribute.graphs]:
-            made = {v.name for v in graph.input} | {t.name for t in graph.initializer}
-            for node in graph.node:
-                yield from (n for n in [*node.input, *outer_names(node)] if n and n not in made)
-                made.update(node.output)
-            yield from (v.name for v in graph.output if v.name not in made)
+    for graph in inner_graphs(proto):
+        made = {v.name for v in graph.input} | {t.name for t in graph.initializer}
+        for node in graph.node:
+            yield from (n for n in [*node.input, *outer_names(node)] if n and n not in made)
+            made.update(node.output)
+        yield from (v.name for v in graph.output if v.name not in made)
 
 
 def in_order(drafts: list[Draft], available: Collection[str]) -> list[Draft]:

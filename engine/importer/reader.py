@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper
+from onnx import defs, helper
 
 from oneiro.kernels.dispatch import Array
 
@@ -20,10 +20,21 @@ from .. import layers as layers  # fills the registry
 from ..error import ArgumentError, ModelError
 from ..layer import LAYERS, Layer, Missing
 from .constant import UnknownError, evaluated, worked_out
+from .layout import Declared, channels_first, is_channels_last
 from .model import MAX_BYTES, Model, ModelWarning, Node
-from .proto import STANDARD, Draft, content_of, draft, in_order, parsed, within
-from .rewrite import Declared, channels_first, is_channels_last, size_free
+from .proto import (
+    STANDARD,
+    Draft,
+    content_of,
+    defined,
+    draft,
+    in_order,
+    parsed,
+    rename,
+    wanted,
+)
 from .schema import check_form, optional_outputs, schema_of
+from .size import size_free
 from .tensor import Weights, is_floating
 from .version import Align, today
 
@@ -77,9 +88,8 @@ class Reader:
         self.inputs: dict[str, Declared] = {}
         self.turned: dict[str, str] = {}
         self.nodes: list[Node] = []
-        self.wanted = {value.name for value in proto.graph.output}
-        for node in within(proto.graph.node):
-            self.wanted.update(node.input)
+        self.wanted = set(wanted(proto.graph))
+        self.names = {*self.wanted, *defined(proto.graph)}
 
     def model(self, name: str, layout: str | None) -> Model:
         graph = self.proto.graph
@@ -170,7 +180,7 @@ class Reader:
             if layout == "NHWC" or (layout is None and is_channels_last(name, sizes, steps)):
                 n, h, w, c = sizes
                 self.inputs[name] = dtype, (n, c, h, w)
-                self.turned[name] = f"{name}/nhwc"
+                self.turned[name] = self.fresh(f"{name}/nhwc")
                 steps = channels_first(name, self.turned[name], steps)
         return steps
 
@@ -186,20 +196,21 @@ class Reader:
     def add(self, step: Draft) -> None:
         """Take a node in as its file's opset means it, or work it out if constants tell."""
         schema = schema_of(step, self.opset)
+        if step.operator == "Constant":
+            self.add_constant(step)
+            return
         if schema is not None:
             check_form(step, schema, self.types)
-            if step.operator == "Constant":
-                self.add_constant(step)
-                return
             if step.operator == "If" and step.inputs[0] in self.constants:
                 self.add_branch(step)
                 return
             read = self.read_outputs(step, optional_outputs(schema))
             step = step._replace(outputs=read)
-        for newer in today(step, self.opset, self.constant):
+        for newer in today(step, self.opset, self):
             self.place(newer)
 
     def add_constant(self, step: Draft) -> None:
+        check_form(step, defs.get_schema("Constant"), self.types)  # files run ahead of their opset
         if len(step.attributes) != 1:
             raise ValueError(f"holds {len(step.attributes)} values")
         ((name, value),) = step.attributes.items()
@@ -224,18 +235,21 @@ class Reader:
         inner = onnx.GraphProto()
         inner.CopyFrom(graph)
         made = [t.name for t in inner.initializer] + [o for n in inner.node for o in n.output]
-        names = {name: f"{step.name}/{name}" for name in made if name}
-        ends = dict(zip((value.name for value in inner.output), step.outputs, strict=True))
-        inside = {name: top for name, top in ends.items() if name in names}
-        rename(inner, names | inside)
+        names = {name: self.fresh(f"{step.name}/{name}") for name in made if name}
+        handed = []  # what the branch only hands on: outer values, and one of its own again
+        given: set[str] = set()
+        for value, top in zip(inner.output, step.outputs, strict=True):
+            if top and value.name in made and value.name not in given:
+                names[value.name] = top
+                given.add(value.name)
+            elif top:
+                handed.append((value.name, top))
+        rename(inner, names)
+        self.wanted.update(wanted(inner))
         self.add_tensors(inner)
-        steps = self.steps(inner)
-        handed = [
-            Draft(top, "Identity", (name,), (top,), {})
-            for name, top in ends.items()
-            if name not in names
+        return self.steps(inner) + [
+            Draft(top, "Identity", (names.get(name, name),), (top,), {}) for name, top in handed
         ]
-        return steps + handed
 
     def read_outputs(self, step: Draft, optional: int) -> tuple[str, ...]:
         """The outputs but for those at the end that may be left out and that nobody reads."""
@@ -243,7 +257,7 @@ class Reader:
         while optional and len(outputs) > 1 and outputs[-1] not in self.wanted:
             outputs.pop()
             optional -= 1
-        return tuple(name or f"{step.name}.{k}" for k, name in enumerate(outputs))
+        return tuple(name or self.fresh(f"{step.name}.{k}") for k, name in enumerate(outputs))
 
     def place(self, step: Draft) -> None:
         """Take in a node of today's form."""
@@ -293,10 +307,16 @@ class Reader:
         return kind(**attributes)
 
     def constant(self, name: str, array: Array) -> str:
-        """Store a constant that an older form held otherwise."""
-        while name in self.constants:
-            name += "'"
+        """Store a constant that an older form held otherwise, under about that name."""
+        name = self.fresh(name)
         self.constants[name] = self.in_dtype(array)
+        return name
+
+    def fresh(self, name: str) -> str:
+        """That name, or one like it that nothing else has."""
+        while name in self.names:
+            name += "'"
+        self.names.add(name)
         return name
 
     def in_dtype(self, array: Array) -> Array:
@@ -307,7 +327,7 @@ class Reader:
 
         Constants that none of them reads are let go.
         """
-        free = size_free(self.nodes, self.constants, outputs)
+        free = size_free(self.nodes, self.constants, self.inputs, outputs)
         read = {bottom for node in free for bottom in node.bottoms}.union(outputs)
         self.constants = {name: a for name, a in self.constants.items() if name in read}
         seen: Counter[str] = Counter(node.name for node in free)
@@ -318,20 +338,6 @@ class Reader:
             )
             nodes.append(node._replace(name=node.tops[0]) if seen[node.name] > 1 else node)
         return nodes
-
-
-def rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
-    """Give tensors of a graph, and of the graphs inside it, other names."""
-    for tensor in graph.initializer:
-        tensor.name = names.get(tensor.name, tensor.name)
-    for node in graph.node:
-        for group in (node.input, node.output):
-            group[:] = [names.get(name, name) for name in group]
-        for attribute in node.attribute:
-            for inner in [attribute.g, *attribute.graphs]:
-                rename(inner, names)
-    for value in graph.output:
-        value.name = names.get(value.name, value.name)
 
 
 def type_name(data_type: int) -> str:

@@ -34,10 +34,7 @@ def schema_of(step: Draft, opset: int) -> Schema | None:
     Raises ValueError where it came with a later opset.
     """
     try:
-        schema = defs.get_schema(step.operator, opset, "")
-        if schema.deprecated:  # the entry that ends an operator does not say what it was
-            schema = defs.get_schema(step.operator, schema.since_version - 1, "")
-        return schema
+        return defs.get_schema(step.operator, opset, "")
     except defs.SchemaError:
         if defs.has(step.operator):
             raise ValueError(f"is no operator of opset {opset}") from None

@@ -1,4 +1,4 @@
-"""What files say for one size and layout holds for all."""
+"""Pictures of (n, h, w, c) are taken as (n, c, h, w)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oneiro import ArgumentError, ModelError, Net
+from oneiro import ArgumentError, Net
 from oracle.notation import network
 
 X = np.random.default_rng(0).normal(size=(1, 3, 5, 7)).astype(np.float32)
@@ -45,35 +45,3 @@ def test_a_layout_may_be_said(tmp_path: Path) -> None:
     np.testing.assert_array_equal(y, X.transpose(0, 2, 3, 1) * np.float32([1, 2, 3]))
     with pytest.raises(ArgumentError, match="layout 'HWC' is not one of NCHW, NHWC"):
         Net(path, layout="HWC")
-
-
-SHUFFLE = """a = Reshape (x, apart) b = Transpose <perm = [0, 2, 1, 3, 4]> (a)
-    y = Reshape (b, together)"""
-
-
-@pytest.mark.parametrize("batch", [1, -1])
-def test_a_channel_shuffle_fits_any_size(net_of: Callable[..., Net], batch: int) -> None:
-    apart, together = np.array([batch, 2, 3, 56, 28]), np.array([batch, 6, 56, 28])
-    model = network(SHUFFLE, apart=apart, together=together)
-    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 6
-    net = net_of(model)
-    x = np.arange(2 * 6 * 5 * 7, dtype=np.float32).reshape(2, 6, 5, 7)
-    np.testing.assert_array_equal(net.forward(x=x)["y"], x[:, [0, 3, 1, 4, 2, 5]])
-    net.blobs["y"].diff = net.blobs["y"].data
-    net.backward()
-    np.testing.assert_array_equal(net.blobs["x"].diff, x)
-
-
-def test_other_reshapes_forbid_other_sizes(net_of: Callable[..., Net]) -> None:
-    net = net_of(network("a = Relu (x) [flat] y = Reshape (a, k)", k=np.array([1, 105])))
-    net.forward(x=X)
-    net.forward({"x": X[:, :, 1:]}, end="a")
-    with pytest.raises(ModelError, match=r"layer 'flat' \(Reshape\): .*\(1, 105\)"):
-        net.forward(x=X[:, :, 1:])
-
-
-def test_a_shuffle_somebody_looks_into_stays_as_it_is(net_of: Callable[..., Net]) -> None:
-    apart, together = np.array([1, 2, 3, 5, 7]), np.array([1, 6, 5, 7])
-    model = network(SHUFFLE + " z = Relu (a)", apart=apart, together=together)
-    net = net_of(model)
-    assert [type(node.layer).__name__ for node in net.nodes].count("Shape") == 0

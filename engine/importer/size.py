@@ -1,0 +1,163 @@
+"""Pictures of any size: what files say for one size, said for all."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from oneiro.kernels.dispatch import Array, is_symbol
+from oneiro.kernels.symbol import Dims, Graph
+
+from ..layers.concat import Concat
+from ..layers.resize import Resize
+from ..layers.shape import Shape
+from .layout import Declared
+from .model import Node
+
+
+def size_free(
+    nodes: list[Node],
+    constants: dict[str, Array],
+    inputs: Mapping[str, Declared],
+    outputs: list[str],
+) -> list[Node]:
+    """The nodes with sizes taken from blobs where they were written for the declared size alone.
+
+    At that size nothing changes.
+    """
+    free = free_shuffles(nodes, constants, outputs) | free_resizes(nodes, constants, inputs)
+    return [new for node in nodes for new in (free.get(node.tops[0]) or [node])]
+
+
+def free_resizes(
+    nodes: list[Node], constants: dict[str, Array], inputs: Mapping[str, Declared]
+) -> dict[str, list[Node]]:
+    """{top: nodes} for Resizes to constant sizes: to those of the last blob that had them before.
+
+    In a decoder that is the blob of the encoder beside which the top will stand. A size that no
+    blob had before stays.
+    """
+    makers = {top: node for node in nodes for top in node.tops}
+    fixed = {node.tops[0]: fixed_plane(node, makers, constants) for node in nodes}
+    if not any(fixed.values()):
+        return {}
+    shapes = declared_shapes(nodes, constants, inputs)
+    last = {dims[2:]: name for name in inputs if len(dims := shapes.get(name, ())) == 4}
+    free = {}
+    for node in nodes:
+        model = last.get(fixed[node.tops[0]] or ())
+        if model is not None:
+            free[node.tops[0]] = resized_like(node, model)
+        for top in node.tops:
+            if len(dims := shapes.get(top, ())) == 4:
+                last[dims[2:]] = top
+    return free
+
+
+def fixed_plane(
+    node: Node, makers: Mapping[str, Node], constants: Mapping[str, Array]
+) -> tuple[int, ...] | None:
+    """The rows and columns of a Resize of a picture where these are constants."""
+    if not isinstance(node.layer, Resize) or len(node.bottoms) < 4 or node.layer.axes:
+        return None
+    parts = [node.bottoms[3]]
+    maker = makers.get(parts[0] or "")
+    if maker is not None and isinstance(maker.layer, Concat):
+        parts = list(maker.bottoms)
+    tail: list[int] = []
+    while parts and parts[-1] in constants:
+        tail = constants[parts.pop() or ""].reshape(-1).tolist() + tail
+    return tuple(tail[-2:]) if len(tail) >= 2 else None
+
+
+def declared_shapes(
+    nodes: list[Node], constants: Mapping[str, Array], inputs: Mapping[str, Declared]
+) -> dict[str, Dims]:
+    """The shapes of blobs at the sizes that the file declares, as far as layers go on symbols."""
+    graph = Graph()
+    values = {name: graph.input(name, dtype, sizes) for name, (dtype, sizes) in inputs.items()}
+    shapes = {name: value.dims for name, value in values.items()}
+    known = {**constants, **values}
+    for node in nodes:
+        if any(bottom is not None and bottom not in known for bottom in node.bottoms):
+            continue
+        operands = [None if bottom is None else known[bottom] for bottom in node.bottoms]
+        try:
+            result = copy.copy(node.layer).forward(*operands)
+        except Exception:  # what does not run at this size is not this file's business
+            continue
+        tops = result if isinstance(result, tuple) else (result,)
+        known |= dict(zip(node.tops, tops, strict=False))
+        shapes |= {name: top.dims for name, top in zip(node.tops, tops) if is_symbol(top)}
+    return shapes
+
+
+def resized_like(node: Node, model: str) -> list[Node]:
+    """A Resize whose top has rows and columns like the blob `model`."""
+    front, plane, size = (f"{node.tops[0]}/{part}" for part in ("front", "plane", "size"))
+    bottom = node.bottoms[0]
+    return [
+        Node(front, Shape(end=2), (bottom,), (front,)),
+        Node(plane, Shape(start=2), (model,), (plane,)),
+        Node(size, Concat(axis=0), (front, plane), (size,)),
+        node._replace(bottoms=(bottom, node.bottoms[1], None, size)),
+    ]
+
+
+def free_shuffles(
+    nodes: list[Node], constants: dict[str, Array], outputs: list[str]
+) -> dict[str, list[Node]]:
+    """{top: nodes} for the Reshapes of channel shuffles.
+
+    Such a shuffle is Reshape (n, c, h, w) to (n, g, c/g, h, w), Transpose, Reshape back; sizes and
+    batch are taken from what comes in.
+    """
+    makers = {node.tops[0]: node for node in nodes if node.tops}
+    readers = Counter(bottom for node in nodes for bottom in node.bottoms)
+    readers.update(outputs)
+    free: dict[str, list[Node]] = {}
+    for last in nodes:
+        turn = makers.get(last.bottoms[0] or "") if last.bottoms else None
+        first = makers.get(turn.bottoms[0] or "") if turn and turn.bottoms else None
+        if first is None or turn is None or any(readers[n.tops[0]] > 1 for n in (first, turn)):
+            continue
+        if is_shuffle(first, turn, last, constants):
+            for node in (first, last):
+                target = [int(size) for size in constants[str(node.bottoms[1])]]
+                free[node.tops[0]] = reshaped(node, target, constants)
+    return free
+
+
+def is_shuffle(first: Node, turn: Node, last: Node, constants: Mapping[str, Array]) -> bool:
+    """Do the three exchange channels between groups, and nothing else?"""
+    kinds = [type(node.layer).__name__ for node in (first, turn, last)]
+    reshapes = [node for node in (first, last) if node.bottoms[1:] and node.bottoms[1] in constants]
+    if kinds != ["Reshape", "Transpose", "Reshape"] or len(reshapes) < 2:
+        return False
+    apart, together = ([int(s) for s in constants[str(n.bottoms[1])]] for n in reshapes)
+    order = list(getattr(turn.layer, "perm", ()))
+    rank = len(apart)
+    return (
+        rank > len(together) == 4
+        and order[:1] == [0]
+        and order[-2:] == [rank - 2, rank - 1]
+        and apart[0] == together[0]
+        and apart[-2:] == together[-2:]
+        and min(apart[1:-2]) > 0
+        and math.prod(apart[1:-2]) == together[1]
+    )
+
+
+def reshaped(node: Node, target: list[int], constants: dict[str, Array]) -> list[Node]:
+    """A Reshape that keeps the batch and the last two axes, whatever they are."""
+    name = node.tops[0]
+    sizes, shape, kept = f"{name}/size", f"{name}/shape", f"{name}/channels"
+    constants[kept] = np.array([0, *target[1:-2]], np.int64)
+    bottom = node.bottoms[0]
+    size = Node(sizes, Shape(start=-2), (bottom,), (sizes,))
+    join = Node(shape, Concat(axis=0), (kept, sizes), (shape,))
+    return [size, join, node._replace(bottoms=(bottom, shape))]
