@@ -45,8 +45,10 @@ def is_vector(data: Array) -> bool:
 
 
 def probabilities(scores: Array) -> Array:
-    """A softmax of scores, unless they are probabilities already."""
+    """A softmax of scores, unless they are probabilities already; 0 where they are no numbers."""
     scores = scores.astype(np.float64)
+    if not np.isfinite(scores.max()):
+        return np.zeros_like(scores)
     if scores.min() >= 0 and abs(scores.sum() - 1) < 1e-3:
         return scores
     chances = np.exp(scores - scores.max())

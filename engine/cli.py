@@ -22,7 +22,7 @@ from . import __version__, check, listing, load, locate, runtime
 from .animation import save_animation
 from .ascent import NORMS
 from .classification import under_presets
-from .error import ArgumentError, ModelError, OneiroError
+from .error import ArgumentError, ModelError, OneiroError, printable
 from .image import (
     Picture,
     check_target,
@@ -40,7 +40,9 @@ from .recipe import Recipe, amended, checked, make_recipe, mismatches
 from .setting import Settings
 from .sidecar import LAYOUTS, read_sidecar, sides, write_sidecar
 
-console = rich.console.Console(stderr=True, highlight=False, soft_wrap=True)
+console = rich.console.Console(
+    stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False
+)
 
 MOVIES = (".gif", ".mp4")
 WIDE = 1000  # columns where nobody watches: no line is broken
@@ -51,13 +53,23 @@ class Lines(logging.Handler):
     """Log records as lines above the live display."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        console.print(self.format(record), markup=False)
+        tell(self.format(record))
+
+
+def tell(text: str) -> None:
+    """A line on stderr, above the live display."""
+    console.print(printable(text))
+
+
+def say(text: str) -> None:
+    """A line on stdout."""
+    click.echo(printable(text))
 
 
 def main() -> None:
     """The command `oneiro`: exits 0, 1 for what went wrong, 2 for a wrong call, 130 for Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[Lines()])
-    warnings.showwarning = lambda message, *_: console.print(str(message), markup=False)
+    warnings.showwarning = lambda message, *_: tell(str(message))
     try:
         commands(standalone_mode=False)
     except click.ClickException as error:
@@ -207,11 +219,11 @@ def dream_command(
         made_of: list[int] = []
         save_animation(out, counted(movie, frames, made_of), fps)
         if len(made_of) < frames:
-            console.print(f"stopped: {out} ends after {len(made_of)} frames", markup=False)
+            tell(f"stopped: {out} ends after {len(made_of)} frames")
             raise KeyboardInterrupt
     else:
         watched(net, img, out, size, settings, changes)
-    console.print(f"wrote {out}", markup=False)
+    tell(f"wrote {out}")
 
 
 def load_net(model: str | None, made: Recipe | None, photo: Path, **fed: Any) -> Net:
@@ -263,7 +275,7 @@ def watched(
 
     def keep(step: Step) -> None:
         while changes:
-            console.print(f"not as it was made: {changes.pop(0)}", markup=False)
+            tell(f"not as it was made: {changes.pop(0)}")
         if step.iteration == step.iter_n:
             finished[:] = [step.picture()]
         show(step)
@@ -274,10 +286,9 @@ def watched(
     except KeyboardInterrupt:
         if finished:
             save_image(out, finished[0])
-            text = f"stopped: {out} holds the last finished octave, without a recipe"
-            console.print(text, markup=False)
+            tell(f"stopped: {out} holds the last finished octave, without a recipe")
         else:
-            console.print("stopped before the first octave was finished: nothing saved")
+            tell("stopped before the first octave was finished: nothing saved")
         raise
     if size:
         picture.recipe = amended(picture.recipe, "deepdream", size=size)
@@ -295,7 +306,7 @@ def steps() -> Iterator[Callable[[Step], None]]:
                 seconds = time.monotonic() - begun
                 h, w = step.x.shape[2:]
                 text = f"octave {step.octave}/{step.octave_n} of {w}x{h} px, objective"
-                console.print(f"{text} {step.value:.4g}, {seconds:.1f} s")
+                tell(f"{text} {step.value:.4g}, {seconds:.1f} s")
 
         yield line
         return
@@ -321,14 +332,14 @@ def steps() -> Iterator[Callable[[Step], None]]:
 
 def tell_layer(k: int, count: int, name: str) -> None:
     """A line for each layer on a sheet."""
-    console.print(f"layer {k + 1}/{count}: {name}", markup=False)
+    tell(f"layer {k + 1}/{count}: {name}")
 
 
 def counted(pictures: Iterator[Picture], count: int, done: list[int]) -> Iterator[Picture]:
     """Frames as they come, with a line for each, noted in `done`; Ctrl-C ends the movie there."""
     try:
         for k, picture in enumerate(pictures, 1):
-            console.print(f"frame {k}/{count}")
+            tell(f"frame {k}/{count}")
             done.append(k)
             yield picture
     except KeyboardInterrupt:
@@ -408,7 +419,7 @@ def inspect_command(model: str, photo: Path | None, as_json: bool, keep: bool, *
     if photo:
         guesses = under_presets(net, middle(load_image(photo, net.channels), height, width))
     if keep:
-        console.print(f"wrote {keep_told(model, net, told)}", markup=False)
+        tell(f"wrote {keep_told(model, net, told)}")
     found = inspect(net, height, width)
     names = net.labels or usual_names(net, found)
     if as_json:
@@ -439,6 +450,7 @@ def keep_told(model: str, net: Net, told: dict[str, Any]) -> Path:
         raise ArgumentError(f"{model} is known without a sidecar: give the path of a file")
     if net.preprocessing is None:
         raise ArgumentError("--write-sidecar keeps what is told: give --preprocess, or --mean ...")
+    net.preprocessing.bounds(net.channels)  # refuses what does not fit the channels
     said = read_sidecar(model)
     said |= {key: told[key] for key in ("layout", "size", "labels") if told[key] is not None}
     said |= {key: getattr(net.preprocessing, key) for key in WAY}
@@ -460,20 +472,20 @@ def check_command(model: str, end: str, **told: Any) -> None:
     net = load(model, dtype="float64", **told)
     end = net.resolve(end)
     height, width = usual_size(net)
-    click.echo(f"{net.model.name}: {end} over {net.input}, noise of {width}x{height} px")
+    say(f"{net.model.name}: {end} over {net.input}, noise of {width}x{height} px")
     errors = []
     for error in check.gradient_errors(net, end, height, width):
         errors.append(error)
-        console.print(f"trial {len(errors)}/{check.TRIALS}: relative error {error:.1e}")
+        tell(f"trial {len(errors)}/{check.TRIALS}: relative error {error:.1e}")
     good = check.passed(errors)
     median = f"relative error {statistics.median(errors):.1e}, the median of {len(errors)} trials"
-    click.echo(f"gradient  {median}, in float64: {verdict(good)}")
+    say(f"gradient  {median}, in float64: {verdict(good)}")
     if not any(errors):
-        click.echo("          it is zero everywhere: `oneiro inspect` tells where it stops")
+        say("          it is zero everywhere: `oneiro inspect` tells where it stops")
     if not good:
         alone = check.culprits(net, end, check.noise(net, height, width, 0))
         for name, error in alone.items():
-            click.echo(f"          layer {name} alone is off by {error:.1e}")
+            say(f"          layer {name} alone is off by {error:.1e}")
     same = compared(load(model, **told), locate(model), end, height, width)
     if not (good and same):
         raise ModelError(f"{model}: the check failed")
@@ -482,22 +494,22 @@ def check_command(model: str, end: str, **told: Any) -> None:
 def compared(net: Net, path: Path, end: str, height: int, width: int) -> bool:
     """Do the blobs up to `end` hold what onnxruntime makes of the file? Prints the answer."""
     if not runtime.is_installed():
-        click.echo("blobs     not compared: pip install 'oneiro[cpu]' brings onnxruntime")
+        say("blobs     not compared: pip install 'oneiro[cpu]' brings onnxruntime")
         return True
     try:
         errors = runtime.blob_errors(net, path, end, check.noise(net, height, width, 0))
     except ModelError as error:
-        click.echo(f"blobs     not compared: {error}")
+        say(f"blobs     not compared: {error}")
         return True
     if not errors:
-        click.echo("blobs     not compared: none is in the file by name, and in full precision")
+        say("blobs     not compared: none is in the file by name, and in full precision")
         return True
     off = [name for name, error in errors.items() if not error < runtime.TOLERANCE]
     worst = max(errors, key=errors.__getitem__)
     most = f"in float32 at most {errors[worst]:.1e} off ({worst})"
-    click.echo(f"blobs     {len(errors)} against onnxruntime, {most}: {verdict(not off)}")
+    say(f"blobs     {len(errors)} against onnxruntime, {most}: {verdict(not off)}")
     for name in off[:3]:
-        click.echo(f"          {name} is off by {errors[name]:.1e}")
+        say(f"          {name} is off by {errors[name]:.1e}")
     return not off
 
 

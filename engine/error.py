@@ -8,9 +8,7 @@ class OneiroError(Exception):
     """
 
     def __str__(self) -> str:
-        return "".join(
-            c if c.isprintable() else c.encode("unicode_escape").decode() for c in super().__str__()
-        )
+        return printable(super().__str__())
 
 
 class ModelError(OneiroError, ValueError):
@@ -23,3 +21,8 @@ class PictureError(OneiroError, ValueError):
 
 class ArgumentError(OneiroError, ValueError):
     """An argument that makes no sense, alone or for this network."""
+
+
+def printable(text: str) -> str:
+    """A line whose words may be a stranger's, with escapes for what would control the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

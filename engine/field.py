@@ -179,6 +179,8 @@ def aligned(layer: Layer, step: Step, b: int, t: int, axis: int) -> Span | None:
     """Each unit sees its own place; all the same one where that is broadcast."""
     old, new = (known(data.shape) for data in (step.bottoms[b], step.tops[t]))
     place = axis + len(new) - len(old)
+    if place < 0:  # more axes than the top: only the type is taken
+        return None
     return Span(place) if old[axis] == new[place] else Span(place, Fraction(0))
 
 

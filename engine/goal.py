@@ -101,7 +101,7 @@ def candidates(net: Net) -> list[str]:
         if top not in maps:
             continue
         flows = [bottom for bottom in node.bottoms if bottom not in net.constants]
-        if type(node.layer).__name__ in JOINS and len(flows) > 1:  # not a bias
+        if node.layer.kind in JOINS and len(flows) > 1:  # not a bias
             readers = [reader for reader in net.nodes if top in reader.bottoms]
             alone = len(readers) == 1 and isinstance(readers[0].layer, Rectifier)
             joins.append(readers[0].tops[0] if alone else top)

@@ -115,30 +115,18 @@ def run_on_symbols(net: Net, height: int, width: int) -> tuple[Net, str | None]:
     if len(net.model.inputs[net.input][1]) in (0, 4):
         shapes[net.input] = (1, net.channels, height, width)
     shadow = net.on_symbols(shapes)
-    refusal = None
-    for node in shadow.nodes:
-        if isinstance(node.layer, Missing) or any(is_empty(shadow, name) for name in node.bottoms):
-            continue
-        try:
-            shadow.fill(node)
-        except ModelError as error:
-            refusal = refusal or str(error)
-    return shadow, refusal
-
-
-def is_empty(net: Net, name: str | None) -> bool:
-    """Is this a blob that nothing has filled?"""
-    return name is not None and name not in net.constants and net.blobs[name].data is None
+    error = shadow.fill_reachable()
+    return shadow, None if error is None else str(error)
 
 
 def row(shadow: Net, node: Node, backward: bool, seen: dict[str, Field]) -> Row:
     """What a node looks like after the run."""
     top = shadow.blobs[node.tops[0]].data if node.tops else None
-    bottoms = [None if is_empty(shadow, b) else shadow.value(b) for b in node.bottoms]
+    bottoms = [None if shadow.is_empty(b) else shadow.value(b) for b in node.bottoms]
     learnt = learnt_by(node, shadow)
     return Row(
         name=node.name,
-        kind=kind_of(node.layer),
+        kind=node.layer.kind,
         bottoms=tuple(name for name in node.bottoms if name is not None and name in shadow.blobs),
         tops=node.tops,
         shape=None if top is None else known(top.shape),
@@ -156,11 +144,6 @@ def learnt_by(node: Node, net: Net) -> set[str]:
         for k, name in enumerate(node.bottoms)
         if name is not None and name in net.constants and k not in node.layer.numbers
     }
-
-
-def kind_of(layer: Layer) -> str:
-    """The ONNX operator."""
-    return layer.operator if isinstance(layer, Missing) else type(layer).__name__
 
 
 def flops(layer: Layer, bottoms: list[Any], top: Any) -> int | None:

@@ -56,6 +56,11 @@ class Layer:
         """As `backward`, but for rectifiers."""
         return self.backward(*diffs)
 
+    @property
+    def kind(self) -> str:
+        """The ONNX op_type."""
+        return type(self).__name__
+
     def needs_diff(self, bottom: int) -> bool:
         """Does anything want the diff of this bottom?"""
         return not self.needs or (bottom < len(self.needs) and self.needs[bottom])
@@ -68,6 +73,11 @@ class Missing(Layer):
 
     def __init__(self, operator: str) -> None:
         self.operator = operator
+
+    @property
+    def kind(self) -> str:
+        """The op_type of the operator, with its domain."""
+        return self.operator
 
     def forward(self, *bottoms: Any) -> Any:
         """Cannot be had."""

@@ -7,6 +7,7 @@ from dataclasses import asdict, astuple
 from typing import TYPE_CHECKING, Any
 
 from .classification import Guess
+from .error import printable
 from .inspection import Inspection
 from .net import Net
 from .preprocess import PRESETS, Preprocess
@@ -102,11 +103,6 @@ def page(net: Net, found: Inspection) -> str:
         "shapes": f"not known everywhere: {found.refusal}" if found.refusal else "",
     }
     return "\n".join(f"{key:<10} {printable(text)}" for key, text in lines.items() if text)
-
-
-def printable(text: str) -> str:
-    """A file's words without what would control the terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def way_text(way: Preprocess | None) -> str:

@@ -26,6 +26,10 @@ from .preprocess import Preprocess
 
 Names = str | Iterable[str]
 
+FAULTS = (  # what layers raise where a file asks for what cannot be
+    ArithmeticError, LookupError, MemoryError, NotImplementedError, TypeError, ValueError,
+)  # fmt: skip
+
 
 class RuleWarning(UserWarning):
     """A rule was asked for that changes nothing in this network."""
@@ -105,15 +109,21 @@ class Net:
     def to(self, place: Callable[[Array], Any]) -> Net:
         """A copy with blobs of its own whose constants are `place(constant)`: a trace's symbols.
 
-        Integers, and what layers read as numbers, stay as they are.
+        Integers, and what layers read as numbers, stay as they are. What inputs beside the
+        picture hold counts as constants.
         """
         net = copy.copy(self)
         net.nodes = [node._replace(layer=copy.copy(node.layer)) for node in self.nodes]
-        net.constants = {
-            name: place(a) if a.dtype.kind == "f" and name not in self.numeric else a
-            for name, a in self.constants.items()
-        }
+
+        def placed(name: str, array: Array) -> Any:
+            return array if array.dtype.kind != "f" or name in self.numeric else place(array)
+
+        net.constants = {name: placed(name, array) for name, array in self.constants.items()}
         net.blobs = net.empty_blobs()
+        for name in self.inputs:
+            data = self.blobs[name].data
+            if name != self.input and data is not None:
+                net.blobs[name].data = placed(name, data)
         net._accepted = None
         net._sized = False
         return net
@@ -312,12 +322,10 @@ class Net:
             with np.errstate(all="ignore"):  # what is not finite shows itself in what comes out
                 result = function(*args)
         except NoValueError as error:
-            kind = type(node.layer).__name__
-            text = f"{self.model.name}: layer {node.name!r} ({kind}): {error}"
+            text = f"{self.model.name}: layer {node.name!r} ({node.layer.kind}): {error}"
             raise UnsizedError(text) from error
-        except (ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError) as error:
-            kind = type(node.layer).__name__
-            text = f"{self.model.name}: layer {node.name!r} ({kind}): {error}"
+        except FAULTS as error:
+            text = f"{self.model.name}: layer {node.name!r} ({node.layer.kind}): {error}"
             raise ModelError(text) from error
         return result if isinstance(result, tuple) else (result,)
 

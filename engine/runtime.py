@@ -48,14 +48,17 @@ def blob_errors(net: Net, path: str | os.PathLike[str], end: str, x: Array) -> d
 
 
 def relative(found: Array, right: Array) -> float:
-    """The largest difference over the largest value; infinite where shapes differ."""
+    """The largest difference over the largest value; infinite where shapes differ.
+
+    What is not finite must be the same in both.
+    """
     if found.shape != right.shape:
         return float("inf")
-    if np.array_equal(found, right):
-        return 0.0
     found, right = found.astype(float), right.astype(float)
-    size = float(np.abs(right).max())
-    return float(np.abs(found - right).max()) / (size or 1)
+    off = ~((found == right) | (np.isnan(found) & np.isnan(right)))
+    most = np.abs(found[off] - right[off]).max(initial=0)
+    size = np.abs(right[np.isfinite(right)]).max(initial=0)
+    return float("inf") if np.isnan(most) else float(most / (size or 1))
 
 
 def run_by_runtime(
@@ -96,10 +99,12 @@ def only(graph: onnx.GraphProto, names: Iterable[str]) -> None:
         if not wanted.isdisjoint(node.output):
             nodes.append(node)
             wanted.update(read_by(node))
+    inputs = [value for value in graph.input if value.name in wanted]
     outputs = [onnx.ValueInfoProto(name=name) for name in names]
     nodes.reverse()
-    del graph.node[:], graph.output[:], graph.value_info[:]
+    del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
     graph.node.extend(nodes)
+    graph.input.extend(inputs)
     graph.output.extend(outputs)
 
 

@@ -23,7 +23,8 @@ SYNSET = re.compile(r"^n\d{8}\s+")  # WordNet's number before the names of an Im
 
 def sidecar_path(model: str | os.PathLike[str]) -> Path:
     """Where the sidecar of a model lies."""
-    return Path(model).with_suffix(".oneiro.toml")
+    path = Path(model)
+    return path.parent / f"{path.stem}.oneiro.toml"
 
 
 def read_sidecar(model: str | os.PathLike[str]) -> dict[str, Any]:

@@ -26,8 +26,17 @@ def accepted_size(net: Net, ends: Sequence[str], h: int, w: int) -> tuple[int, i
     }
     tall, wide = sides[h], sides[w]
     if refused(net, ends, tall, wide) is not None:
-        raise ModelError(f"{', '.join(ends)} cannot be reached from {w}x{h} px: {refusal}")
+        hint = only_size(net, ends)
+        raise ModelError(f"{', '.join(ends)} cannot be reached from {w}x{h} px: {refusal}{hint}")
     return tall, wide
+
+
+def only_size(net: Net, ends: Sequence[str]) -> str:
+    """What to do with a network that takes pictures of the size alone that its file declares."""
+    h, w = (net.model.inputs[net.input][1] + (None,) * 4)[2:4]
+    if h is None or w is None or refused(net, ends, h, w) is not None:
+        return ""
+    return f"; its file is for {w}x{h} px: give a picture of that size, and octave_n=1"
 
 
 def refused(net: Net, ends: Sequence[str], h: int, w: int) -> ModelError | None:

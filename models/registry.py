@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from oneiro.error import ModelError
+from oneiro.sidecar import read_labels
 
 FOLDER = Path(str(files("oneiro.models")))
 GUESS = "a guess"  # the source of a preprocessing that nobody has tried
@@ -89,8 +90,7 @@ def labels(entry: Entry) -> tuple[str, ...]:
     """Name the classes of a network in the order of its output; empty where they are unknown."""
     if entry.classes != 1000:
         return ()
-    lines = (FOLDER / "synset_words.txt").read_text("utf-8").splitlines()
-    return tuple(line.partition(" ")[2] for line in lines)  # "n07920052 espresso": synset, names
+    return read_labels(FOLDER / "synset_words.txt")
 
 
 def source(entry: Entry) -> str:

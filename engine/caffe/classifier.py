@@ -60,17 +60,12 @@ class Classifier(Net):
         middle alone is looked at.
         """
         pictures = np.stack([resize_image(picture, self.image_dims) for picture in inputs])
-        crops = ten_crops(pictures, self.crop_dims) if oversample else self.middle(pictures)
+        crops = ten_crops(pictures, self.crop_dims)
+        crops = crops if oversample else crops[4::10]  # the middle
         in_ = self.inputs[0]
         x = np.stack([self.transformer.preprocess(in_, crop) for crop in crops])
         predictions: NDArray[Any] = self.forward_all(None, **{in_: x})[self.outputs[0]]
         return predictions.reshape(len(pictures), 10, -1).mean(1) if oversample else predictions
-
-    def middle(self, pictures: NDArray[Any]) -> NDArray[Any]:
-        """The pictures (n, h, w, c) cropped to what the net takes."""
-        height, width = self.crop_dims
-        top, left = (self.image_dims[0] - height) // 2, (self.image_dims[1] - width) // 2
-        return pictures[:, top : top + height, left : left + width]
 
 
 ten_crops = oversample  # by another name beside an argument of this one

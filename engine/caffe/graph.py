@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..importer import Node
-from ..inspection import kind_of
 from ..net import Net
 from .blob import Shape
 
@@ -137,7 +136,7 @@ def caffe_steps(net: Net, names: Names) -> list[Step]:
         layer = f"{blob}_input" if blob in taken else blob
         add(Step(layer, "Input", None, (), (blob,), (name,)))
     for node in net.nodes:
-        kind = kind_of(node.layer)
+        kind = node.layer.kind
         bottoms = tuple(read(bottom) for bottom in node.bottoms)
         tops = tuple(names.blobs[top] for top in node.tops)
         add(Step(names.layers[node.name], TYPES.get(kind, kind), node, bottoms, tops, node.tops))

@@ -19,8 +19,8 @@ from oneiro.kernels.dispatch import Array
 from .. import load
 from ..error import ArgumentError, ModelError
 from ..layer import RULES
-from ..net import Net as Graph
-from .blob import Blob, Blobs, Branch, Parameter, Shape, check_shape
+from ..net import Net as Graph, known_shapes
+from .blob import Blob, Blobs, Branch, Parameter, Shape
 from .graph import Step, caffe_names, caffe_steps
 
 TRAIN = 0
@@ -123,8 +123,7 @@ class Net:
         outs = self.outputs if end is None else self._steps[last].tops
         if inputs:
             for name, value in self._all_of(self.inputs, inputs, "inputs").items():
-                check_shape(name, value.shape, self.blobs[name].shape)
-                self.blobs[name].data[...] = value
+                self.blobs[name].data = value
         self._forward(first, last)
         return {name: self.blobs[name].data for name in [*outs, *(blobs or [])]}
 
@@ -145,8 +144,7 @@ class Net:
         outs = self.inputs if end is None else self.bottom_names[self._steps[last].name]
         if outputs:
             for name, diff in self._all_of(self.outputs, outputs, "outputs").items():
-                check_shape(name, diff.shape, self.blobs[name].shape)
-                self.blobs[name].diff[...] = diff
+                self.blobs[name].diff = diff
         self._backward(first, last)
         return {name: self.blobs[name].diff for name in [*outs, *(diffs or [])]}
 
@@ -175,12 +173,16 @@ class Net:
         return joined(outs, length(given)), joined(back, length(given))
 
     def reshape(self) -> None:
-        """Bring all blobs to the shapes that follow from the inputs'.
+        """Bring the blobs to the shapes that follow from the inputs', as far as layers are known.
 
         Raises ModelError with the layer's name where shapes do not fit.
         """
         inputs = {name: self.blobs[self._tensors[name]].shape for name in self._graph.inputs}
-        for tensor, shape in self._graph.shapes(inputs).items():
+        shadow = self._graph.on_symbols(inputs)
+        error = shadow.fill_reachable()
+        if error is not None:
+            raise error
+        for tensor, shape in known_shapes(shadow).items():
             self.blobs[self._tensors[tensor]].reshape(*shape)
 
     def backward_from_layer(
@@ -217,11 +219,11 @@ class Net:
     ) -> Outs:
         start = self._position(name)
         blob = self.blobs[self._steps[start].tops[0]]
-        check_shape(blob.name, diff.shape, blob.shape)
+        blob.diff = diff
         if zero_higher:
             for other in self.blobs.values():
-                other.clear_diff()
-        blob.diff[...] = diff
+                if other is not blob:  # whose diff may be the very array that was given
+                    other.clear_diff()
         self._backward(start, 0, rule)
         return {name: self.blobs[name].diff for name in [*self.inputs, *(diffs or [])]}
 

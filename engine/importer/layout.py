@@ -1,18 +1,30 @@
-"""Pictures of (n, h, w, c), as TensorFlow has them, turned round for the rest of the house."""
+"""Pictures as TensorFlow has them, integers or (n, h, w, c), as the rest of the house does."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from onnx import helper
 
 from .proto import Draft, renamed
+from .tensor import is_floating
 
 Declared = tuple[np.dtype[Any], tuple[int | None, ...]]
 
 TO_NHWC, TO_NCHW = [0, 2, 3, 1], [0, 3, 1, 2]
 # what may stand between a picture and the Transpose that TensorFlow's exporter puts behind it
 ELEMENTWISE = {"Add", "Cast", "Clip", "Div", "Identity", "Mul", "Sub"}
+
+
+def is_cast(name: str, drafts: list[Draft]) -> bool:
+    """Does every reader of the input turn it to floats first?"""
+    readers = [step for step in drafts if name in step.inputs or name in step.captured]
+    return bool(readers) and all(
+        step.operator == "Cast"
+        and is_floating(np.dtype(helper.tensor_dtype_to_np_dtype(step.attributes["to"])))
+        for step in readers
+    )
 
 
 def is_channels_last(name: str, sizes: tuple[int | None, ...], drafts: list[Draft]) -> bool:

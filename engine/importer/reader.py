@@ -20,7 +20,7 @@ from .. import layers as layers  # fills the registry
 from ..error import ArgumentError, ModelError
 from ..layer import LAYERS, Layer, Missing
 from .constant import UnknownError, evaluated, worked_out
-from .layout import Declared, channels_first, is_channels_last
+from .layout import Declared, channels_first, is_cast, is_channels_last
 from .model import MAX_BYTES, Model, ModelWarning, Node
 from .proto import (
     STANDARD,
@@ -127,9 +127,10 @@ class Reader:
             array = self.weights.array(tensor)
             self.types[tensor.name] = f"tensor({type_name(tensor.data_type)})"
             constant = self.in_dtype(array)
+            self.weights.count(max(constant.nbytes - array.nbytes, 0))
             # protobuf's own bytes may not be written to, but whoever looks at filters may want to
             self.constants[tensor.name] = constant if constant.flags.writeable else constant.copy()
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
+            if constant.dtype == self.dtype and not np.isfinite(constant).all():
                 text = f"tensor {tensor.name!r} holds values that are not finite"
                 warnings.warn(text, ModelWarning, stacklevel=2)
 
@@ -177,11 +178,14 @@ class Reader:
         pictures = [name for name, (_, sizes) in self.inputs.items() if len(sizes) == 4]
         for name in pictures[:1]:
             dtype, sizes = self.inputs[name]
+            if is_cast(name, steps):
+                dtype = self.dtype  # it stays a float from here on, and has a gradient
             if layout == "NHWC" or (layout is None and is_channels_last(name, sizes, steps)):
                 n, h, w, c = sizes
-                self.inputs[name] = dtype, (n, c, h, w)
+                sizes = n, c, h, w
                 self.turned[name] = self.fresh(f"{name}/nhwc")
                 steps = channels_first(name, self.turned[name], steps)
+            self.inputs[name] = dtype, sizes
         return steps
 
     def add_all(self, steps: list[Draft]) -> None:
@@ -218,6 +222,9 @@ class Reader:
             raise ValueError("sparse tensors are not read")
         kind = {"value_float": np.float32, "value_floats": np.float32}.get(name)
         array = value if name == "value" else np.asarray(value, kind)
+        if array.dtype.kind in "biu":  # weights may not be integers everywhere
+            data_type = helper.np_dtype_to_tensor_dtype(array.dtype)
+            self.types[step.outputs[0]] = f"tensor({type_name(data_type)})"
         self.constants[step.outputs[0]] = self.in_dtype(array)
 
     def add_branch(self, step: Draft) -> None:
@@ -320,14 +327,15 @@ class Reader:
         return name
 
     def in_dtype(self, array: Array) -> Array:
-        return array.astype(self.dtype, copy=False) if is_floating(array.dtype) else array
+        with np.errstate(over="ignore"):  # what becomes infinite is named as such
+            return array.astype(self.dtype, copy=False) if is_floating(array.dtype) else array
 
     def finished(self, outputs: list[str]) -> list[Node]:
         """The nodes for any size, told which bottoms want a diff, under names of their own.
 
         Constants that none of them reads are let go.
         """
-        free = size_free(self.nodes, self.constants, self.inputs, outputs)
+        free = size_free(self.nodes, self.constants, self.inputs, outputs, self.fresh)
         read = {bottom for node in free for bottom in node.bottoms}.union(outputs)
         self.constants = {name: a for name, a in self.constants.items() if name in read}
         seen: Counter[str] = Counter(node.name for node in free)

@@ -19,7 +19,6 @@ from .proto import Draft
 OPSET = 18  # layers speak this version; later ones only add to it
 
 
-
 class Names(Protocol):
     """Where a form gets names that nothing else has."""
 

@@ -27,7 +27,7 @@ POLICIES: dict[str, Callable[[list[float]], float]] = {"not_larger": min, "not_s
 LARGEST = 64  # factor of elements that are repeated: the way back takes a step for each time
 
 # Coordinates and roundings by which a whole factor repeats each element, whatever the size.
-REPEATS = {("asymmetric", "floor")} | {
+REPEATS = {("asymmetric", "floor"), ("asymmetric", "simple")} | {
     (coordinates, rounding)
     for coordinates in ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel")
     for rounding in ("round_prefer_floor", "round_prefer_ceil")
@@ -185,9 +185,10 @@ class Resize(Layer):
         outside = is_outside(places, change.old) & self.crops
         places = np.where(outside, 0, places)[:, None]
         if self.mode == "nearest":
-            if self.nearest_mode not in ROUNDINGS:
-                raise ValueError(f"Resize knows no rounding {self.nearest_mode!r}")
-            index = ROUNDINGS[self.nearest_mode](places)
+            rounding = self.rounding(change)
+            if rounding not in ROUNDINGS:
+                raise ValueError(f"Resize knows no rounding {rounding!r}")
+            index = ROUNDINGS[rounding](places)
             weight = np.ones_like(index)
         else:
             stretch = max(1, 1 / change.factor) if self.antialias else 1
@@ -200,6 +201,12 @@ class Resize(Layer):
             weight = weight / np.where(total == 0, 1, total)
         index = np.clip(index, 0, change.old - 1).astype(int)
         return as_map(index, np.where(outside[:, None], 0, weight), change.old)
+
+    def rounding(self, change: Change) -> str:
+        """The nearest_mode; up to opset 10 ("simple") a smaller picture was rounded up."""
+        if self.nearest_mode == "simple":
+            return "ceil" if change.factor < 1 else "floor"
+        return self.nearest_mode
 
     def weight(self, distance: Array) -> Array:
         """How much an element counts at this distance from the place."""

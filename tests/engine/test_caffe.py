@@ -405,6 +405,9 @@ def test_yosinskis_fork(double: caffe.Net, walker: ModuleType) -> None:
         backout = back("a/output", diffs, zero_higher=True)
         expected = walker.gradient(model(), X, "a/output", diffs, rule)
         np.testing.assert_allclose(backout["data"], expected, rtol=1e-10, atol=1e-12)
+    kept = backout["data"].copy()
+    again = back("a/output", net.blobs["a/output"].diff, zero_higher=True)
+    np.testing.assert_array_equal(again["data"], kept)
     with pytest.raises(ArgumentError, match="Guided Backprop"):
         net.deconv_from_layer("a/output", diffs, deconv_type="guided")
 
@@ -529,6 +532,25 @@ def test_reshape(net: caffe.Net) -> None:
     net.forward(end="conv1")
     assert net.blobs["conv1"].data.shape == (1, 4, 6, 7)
     src.reshape(1, 5, 6, 7)
+    with pytest.raises(ModelError, match="conv1"):
+        net.reshape()
+
+
+def test_a_tail_without_a_layer_changes_nothing_before_it(tmp_path: Path) -> None:
+    made = model()
+    made.graph.node.append(helper.make_node("Strange", ["prob"], ["tail"], domain="far.away"))
+    made.graph.output[0].name = "tail"
+    made.opset_import.append(helper.make_opsetid("far.away", 1))
+    onnx.save(made, tmp_path / "net.onnx")
+    net = caffe.Net(tmp_path / "net.onnx", caffe.TEST)
+    assert "conv1_pre" not in net.blobs
+    assert net.blobs["prob"].shape == (1, 6)
+    net.blobs["data"].reshape(2, 3, 8, 5)
+    net.reshape()
+    assert net.blobs["a/output"].shape == (2, 7, 8, 5)
+    with pytest.raises(ModelError, match="Strange"):
+        net.forward()
+    net.blobs["data"].reshape(1, 5, 6, 7)
     with pytest.raises(ModelError, match="conv1"):
         net.reshape()
 
@@ -708,6 +730,13 @@ def test_predictions(tmp_path: Path) -> None:
     scores = [(judged(crop) + judged(crop[:, ::-1])) / 2 for crop in crops]
     expected = np.reshape(scores, (2, 5, 6)).mean(1)
     np.testing.assert_allclose(net.predict(pictures), expected, rtol=1e-4)
+
+
+def test_a_picture_that_is_smaller_than_the_crop(file: Path) -> None:
+    net = caffe.Classifier(file, image_dims=(8, 16))
+    for oversample in (True, False):
+        with pytest.raises(ArgumentError, match="16x8 px is smaller than the crop of 14x9 px"):
+            net.predict([np.ones((5, 7, 3))], oversample)
 
 
 # caffe.io

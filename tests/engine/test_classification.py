@@ -1,5 +1,6 @@
 """What a network takes a picture for, however it is fed."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,14 @@ def test_scores_become_probabilities_and_probabilities_stay(net_of: Nets) -> Non
         assert [guess.number for guess in guesses] == [0, 1, 2]
         assert [guess.confidence for guess in guesses] == pytest.approx(wanted[:3], rel=1e-5)
         assert isinstance(guesses[0], Guess)
+
+
+def test_what_overflows_is_sure_of_nothing(net_of: Nets) -> None:
+    net = Builder("log", opset=18)
+    x = net.node("GlobalAveragePool", net.node("Log", "data"), out="end")
+    found = under_presets(net_of(net.model(x)), Picture(np.full((5, 7, 3), 99, np.float32)))
+    assert {way for way, classes in found.items() if classes[0].confidence} == {"unit", "none"}
+    assert json.loads(json.dumps(found, allow_nan=False))
 
 
 def test_a_way_of_ones_own_comes_first(net_of: Nets) -> None:

@@ -612,11 +612,16 @@ def test_inspect_of_another_size(oneiro_: Command) -> None:
 
 def test_words_of_a_file_are_words(oneiro_: Command) -> None:
     proto = ModelProto.FromString(model("own.onnx").read_bytes())
-    proto.graph.node[0].name = "[bold]\x1b[2J:cat:"
+    top = "[bold]\x1b]2;:cat:\x07"
+    proto.graph.node[1].output[0] = proto.graph.output[0].name = top
     Path("own.onnx").write_bytes(proto.SerializeToString())
-    result = oneiro_("inspect", "own.onnx")
-    assert "[bold]\ufffd[2J:cat:" in result.out
-    assert "\x1b" not in result.out
+    sheet = ("dream", "photo.png", "out.png", "--sheet", "--preprocess", "unit", *SMALL, "-m")
+    for words in (("inspect",), ("check", "--end", top, "--size", "9"), sheet):
+        result = oneiro_(*words, "own.onnx")
+        assert result.code == 0, result.err
+        shown = result.out + result.err
+        assert r"[bold]\x1b]2;:cat:\x07" in shown
+        assert not {"\x1b", "\x07"} & {*shown}
 
 
 def test_inspect_as_json(oneiro_: Command) -> None:
@@ -674,6 +679,7 @@ def test_a_sidecar_is_written_once_and_read_ever_after(oneiro_: Command) -> None
 def test_a_sidecar_of_nothing_is_not_written(oneiro_: Command) -> None:
     refused(oneiro_("inspect", model("own.onnx"), "--write-sidecar"), "--preprocess")
     refused(oneiro_("inspect", "squeezenet1.1", "--write-sidecar"), "squeezenet1.1", "path")
+    refused(oneiro_("inspect", "own.onnx", "--mean", "1,2", "--write-sidecar"), "2", "3 channels")
     assert sorted(os.listdir()) == ["own.onnx", "photo.png"]
 
 

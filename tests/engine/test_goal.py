@@ -218,6 +218,14 @@ def test_candidates_stop_where_maps_end(net_of: Maker) -> None:
     assert candidates(net_of(model(nodes))) == ["map"]
 
 
+def test_a_tail_without_a_layer_hides_no_candidate(net_of: Maker) -> None:
+    made = chain("a", "b", "c")
+    made.graph.node.append(helper.make_node("Strange", ["c"], ["tail"], domain="far.away"))
+    made.opset_import.append(helper.make_opsetid("far.away", 1))
+    made.graph.output[0].name = "tail"
+    assert candidates(net_of(made)) == ["a", "b", "c"]
+
+
 def test_a_network_without_maps_asks_for_an_end(net_of: Maker) -> None:
     nodes = [helper.make_node("GlobalAveragePool", ["data"], ["end"])]
     with pytest.raises(ModelError, match="end"):

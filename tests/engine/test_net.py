@@ -9,6 +9,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 import oneiro
 from oneiro import ArgumentError, ModelError, Net
+from oracle.notation import network
 
 NetOf = Callable[..., Net]
 X = np.random.default_rng(0).normal(size=(1, 3, 9, 11)).astype(np.float32)
@@ -89,6 +90,16 @@ def test_forward_from_a_blob_takes_its_data_as_it_stands(net: Net) -> None:
     net.forward(start="right_out", end="head")
     np.testing.assert_array_equal(net.blobs["join"].data[:, 5:], 0)
     np.testing.assert_array_equal(net.blobs["side"].data, side)
+
+
+def test_one_top_of_a_layer_may_be_held(net_of: NetOf) -> None:
+    net = net_of(network("a, b = Split <axis = 3, split = [4, 7]> (x) c = Neg (a) y = Neg (b)", 12))
+    net.forward(x=X)
+    held = np.ones_like(net.blobs["a"].data)
+    net.blobs["a"].data = held
+    net.forward({"x": 2 * X}, start=["x", "a"], end=["c", "y"])
+    np.testing.assert_array_equal(net.blobs["c"].data, -held)
+    np.testing.assert_array_equal(net.blobs["y"].data, -2 * X[..., 4:])
 
 
 def test_diff_equals_data_is_the_objective_of_deepdream(net: Net) -> None:
@@ -327,3 +338,23 @@ def test_weights_may_be_written_to(net: Net) -> None:
         for array in arrays:
             array *= 0
     assert not np.array_equal(net.forward(data=X)["head"], before)
+
+
+def test_a_second_input_counts_as_a_constant_of_what_is_compiled(net_of: NetOf) -> None:
+    model = network("a = Relu (x) y = Mul (a, z)")
+    model.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, [3, 1, 1]))
+    net = net_of(model)
+    z = np.float32([2, -1, 0.5]).reshape(3, 1, 1)
+    net.blobs["z"].data = z
+    net.preprocessing = oneiro.Preprocess(mean=128)
+    net.forward(x=X)
+    _, expected = oneiro.image_gradient(net, X, {"y": oneiro.objective.l2})
+
+    def gradient(net: Net, x: Any) -> dict[str, Any]:
+        return {"g": oneiro.image_gradient(net, x, {"y": oneiro.objective.l2})[1]}
+
+    plan = oneiro.Plan(net, gradient, x=(net.dtype, X.shape))
+    np.testing.assert_array_equal(plan(x=X)["g"], expected)
+    oneiro.export_gradient(net, "y")
+    dreamt = oneiro.deepdream(net, np.full((9, 11, 3), 200.0), end="y", octave_n=1, iter_n=1)
+    assert dreamt.shape == (9, 11, 3)

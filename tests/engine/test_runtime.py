@@ -10,7 +10,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 import oneiro
 from oneiro import ModelError, Net
-from oneiro.runtime import TOLERANCE, blob_errors, is_installed
+from oneiro.runtime import TOLERANCE, blob_errors, is_installed, relative
 from oracle import small
 from oracle.small import SHAPE, Builder
 
@@ -88,6 +88,16 @@ def test_what_is_made_in_half_precision_is_left_out(file: Callable[..., Path]) -
     assert max(errors.values()) < TOLERANCE
 
 
+def test_what_is_not_finite_must_be_so_in_both() -> None:
+    right = np.float32([4, np.nan, np.inf, -2])
+    assert relative(right.copy(), right) == 0
+    assert relative(right + np.float32([0, 0, 0, 1]), right) == 0.25
+    for k, value in ((0, np.nan), (1, 3), (2, 3), (2, -np.inf), (3, np.inf)):
+        found = right.copy()
+        found[k] = value
+        assert relative(found, right) == np.inf
+
+
 def test_the_input_itself_is_not_compared(file: Callable[..., Path]) -> None:
     path = file(small.caffe())
     assert blob_errors(Net(path), path, "data", small.picture("caffe")) == {}
@@ -104,6 +114,14 @@ def test_what_onnxruntime_does_not_run(file: Callable[..., Path]) -> None:
 def test_without_onnxruntime_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert not is_installed()
+
+
+def test_an_input_that_the_end_does_not_need(file: Callable[..., Path]) -> None:
+    net = Builder("masked", opset=18)
+    model = net.model(net.node("Mul", net.conv("data", 7, 3, 2, 4, out="end"), "mask"))
+    model.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, []))
+    path = file(model)
+    assert blob_errors(Net(path), path, "end", small.picture("caffe"))["end"] < 1e-5
 
 
 def test_graphs_inside_keep_what_they_read(file: Callable[..., Path]) -> None:

@@ -54,6 +54,12 @@ def test_what_is_written_is_read(model: Path) -> None:
     assert (net.size, net.labels) == ((224, 256), ("tench", "goldfish"))
 
 
+@pytest.mark.parametrize("path", ["", ".", "/"])
+def test_a_folder_is_no_model(path: str) -> None:
+    with pytest.raises(ModelError):
+        oneiro.load(path)
+
+
 def test_numbers_survive_to_the_last_bit(model: Path) -> None:
     way = PRESETS["torch"]
     write_sidecar(model, {"mean": way.mean, "scale": way.scale})

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from onnx import FunctionProto, GraphProto, ModelProto, TensorProto, helper, numpy_helper
+from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from oneiro import ModelError, Net
 from oneiro.importer import ModelWarning
@@ -89,6 +89,72 @@ def test_a_condition_that_is_constant_is_resolved(
     net = net_of(conditional(condition=np.array(condition)))
     assert not any(isinstance(node.layer, Missing) for node in net.nodes)
     np.testing.assert_allclose(net.forward(x=X)["y"], expected, rtol=1e-6)
+
+
+def chosen(
+    model: ModelProto, position: int, nodes: list[NodeProto], ends: list[str], tops: list[str]
+) -> None:
+    """An If of the name "if" on the constant c, whose branches are the same."""
+    outputs = [helper.make_empty_tensor_value_info(end) for end in ends]
+    graph = helper.make_graph(nodes, "branch", [], outputs)
+    options = {"then_branch": graph, "else_branch": graph}
+    model.graph.node.insert(position, helper.make_node("If", ["c"], tops, name="if", **options))
+
+
+def test_branches_may_use_the_same_names(net_of: Callable[..., Net]) -> None:
+    model = network("y = Add (p, q)", c=np.array(True))
+    for k, operator in enumerate(("Abs", "Neg")):
+        nodes = [
+            helper.make_node(operator, ["x"], ["inner"]),
+            helper.make_node("Neg", ["inner"], ["end"]),
+        ]
+        chosen(model, k, nodes, ["end"], ["pq"[k]])
+    np.testing.assert_array_equal(net_of(model).forward(x=X)["y"], X - abs(X))
+
+
+@pytest.mark.parametrize(
+    ("ends", "tops", "expected"),
+    [
+        (["e", "e"], ["p", "q"], -2 * X),
+        (["x", "x"], ["p", "q"], 2 * X),
+        (["e", "f"], ["", "p"], -2 * abs(X)),
+    ],
+)
+def test_what_a_branch_hands_out(
+    net_of: Callable[..., Net], ends: list[str], tops: list[str], expected: np.ndarray
+) -> None:
+    model = network(f"z = Add ({tops[0] or tops[1]}, {tops[1]}) y = Identity (z)", c=np.array(True))
+    nodes = [helper.make_node("Neg", ["x"], ["e"]), helper.make_node("Abs", ["e"], ["a"])]
+    chosen(model, 0, [*nodes, helper.make_node("Neg", ["a"], ["f"])], ends, tops)
+    np.testing.assert_array_equal(net_of(model).forward(x=X)["y"], expected)
+
+
+def test_second_outputs_that_branches_read(net_of: Callable[..., Net]) -> None:
+    pool = "v, i = MaxPool <kernel_shape = [2, 2]> (x)"
+    model = network(f"{pool} f = Cast <to = 1> (p) y = Add (v, f)", c=np.array(True))
+    chosen(model, 1, [], ["i"], ["p"])
+    inside = network("y = Identity (p)", c=np.array(True))
+    nodes = network(f"{pool} f = Cast <to = 1> (i) y = Add (v, f)").graph.node
+    chosen(inside, 0, list(nodes), ["y"], ["p"])
+    expected, found = (net_of(m).forward(x=X)["y"] for m in (model, inside))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_nodes_in_branches_count(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oneiro.importer.proto.MAX_NODES", 5)
+    model = network("y = Identity (p)", c=np.array(True))
+    chosen(model, 0, [helper.make_node("Neg", ["x"], ["e"])] * 2, ["e"], ["p"])
+    assert "holds 6 nodes, more than 5" in refusal(tmp_path, model)
+
+
+def test_what_may_take_any_time_is_not_worked_out(net_of: Callable[..., Net]) -> None:
+    """A pattern that Python would try on a constant for hours."""
+    model = network("y = Where (m, x, x)", opset=20)
+    model.graph.initializer.append(helper.make_tensor("s", TensorProto.STRING, [1], [b"a" * 60]))
+    match = helper.make_node("RegexFullMatch", ["s"], ["m"], pattern="(a+)+b")
+    model.graph.node.insert(0, match)
+    with pytest.raises(ModelError, match="1 RegexFullMatch"):
+        net_of(model).forward(x=X)
 
 
 def test_a_condition_that_is_not_locks_what_depends_on_it(net_of: Callable[..., Net]) -> None:
@@ -184,3 +250,28 @@ def test_blobs_are_bounded(net_of: Callable[..., Net], tmp_path) -> None:
     with pytest.raises(ModelError, match=r"blob 'y' of \(1, 27, 45, 63\) would take 306,180 bytes"):
         small.forward(x=X)
     assert small.blobs["y"].data is None
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        # sizes that the picture's own values tell
+        """a = Mul (x, zero) s = ReduceSum <keepdims = 0> (a) t = Add (s, large)
+        n = Cast <to = 7> (t) e = Expand (one, n) [big] y = Neg (e)""",
+        # sizes that its shape tells
+        """s = Shape (x) l = Cast <to = 7> (large) n = Mul (s, l) e = ConstantOfShape (n)
+        [big] m = Neg (e) y = Add (x, m)""",
+    ],
+)
+def test_blobs_of_sizes_that_a_run_tells_are_bounded(tmp_path, nodes: str) -> None:
+    constants = {
+        "zero": np.float32(0),
+        "one": np.ones((1, 1, 1, 1), np.float32),
+        "large": np.float32([1, 1, 5000, 5000]),
+    }
+    used = {k: v for k, v in constants.items() if re.search(rf"\b{k}\b", nodes)}
+    path = tmp_path / "net.onnx"
+    path.write_bytes(network(nodes, **used).SerializeToString())
+    net = Net(path, max_bytes=1 << 20)
+    with pytest.raises(ModelError, match=r"would take [\d,]+ bytes, more than max_bytes"):
+        net.forward(x=X)

@@ -1,6 +1,7 @@
 """What files say for one size holds for all."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,3 +90,29 @@ def test_a_resize_to_a_size_that_nothing_else_has_stays(net_of: Callable[..., Ne
     net = declared(net_of, nodes, 1, 3, 20, 29, size=np.array([1, 3, 7, 5]))
     assert net.forward(x=np.ones((1, 3, 13, 17)))["y"].shape == (1, 3, 7, 5)
     assert [node.name for node in net.nodes] == ["a", "y"]
+
+
+def test_a_picture_made_of_a_vector_keeps_its_size(net_of: Callable[..., Net]) -> None:
+    nodes = SHUFFLE.replace("(x,", "(v,")
+    model = network(
+        f"f = Flatten (x) v = MatMul (f, w) {nodes}",
+        w=np.ones((105, 24), np.float32), apart=np.array([1, 2, 3, 2, 2]),
+        together=np.array([1, 6, 2, 2]),
+    )  # fmt: skip
+    np.testing.assert_allclose(
+        net_of(model).forward(x=X)["y"], np.full((1, 6, 2, 2), X.sum()), rtol=1e-4
+    )
+
+
+def test_declared_sizes_cost_no_memory(tmp_path: Path) -> None:
+    """Of 1.6 TB nothing is made to find the shapes of other blobs."""
+    nodes = """s = Shape (x) n = Mul (s, k) e = ConstantOfShape (n) m = Neg (e) q = Add (x, m)
+        y = Resize (q, "", "", z)"""
+    model = network(nodes, k=np.array([1, 1, 1 << 16, 1 << 16]), z=np.array([1, 3, 9, 9]))
+    for dim, size in zip(model.graph.input[0].type.tensor_type.shape.dim, X.shape, strict=True):
+        dim.dim_value = size
+    path = tmp_path / "net.onnx"
+    path.write_bytes(model.SerializeToString())
+    net = Net(path, max_bytes=1 << 20)
+    with pytest.raises(ModelError, match="max_bytes"):
+        net.forward(x=X)
