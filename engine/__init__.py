@@ -116,12 +116,25 @@ def load(
             "%s: how pictures are fed to this network is a guess: `oneiro inspect %s --photo "
             "photo.jpg` shows whether it knows what is on one", entry.name, name,
         )  # fmt: skip
+    if way:
+        check_way(net, way)
     net.preprocessing = way
     trained_at = beside.get("size", entry.size if entry else None) if size is None else size
     net.size = None if trained_at is None else sides(trained_at)
     listed = beside.get("labels") if labels is None else labels
     net.labels = read_labels(listed) if listed else registry.labels(entry) if entry else ()
     return net
+
+
+def check_way(net: Net, way: Preprocess) -> None:
+    """Raise ArgumentError where pictures cannot be fed in this way to the channels of the net."""
+    sizes = net.model.inputs[net.input][1]
+    if len(sizes) != 4 or sizes[1] is None:
+        return
+    try:
+        way.bounds(sizes[1])
+    except ArgumentError as error:
+        raise ArgumentError(f"{net.model.name}: {error}; from {way.source}") from error
 
 
 def locate(name: str | os.PathLike[str]) -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 
 from oneiro.kernels.dispatch import Array
 
-from .error import ModelError
+from .error import ArgumentError, ModelError
 from .net import Net
 from .preprocess import PRESETS, Preprocess
 
@@ -27,7 +27,7 @@ def classify(net: Net, img: Array, way: Preprocess, count: int = 5) -> list[Gues
     """The most probable classes of a picture (h, w, c) of 0..255 that is fed in this way.
 
     Scores become probabilities by a softmax; probabilities stay as they are. Raises ModelError for
-    a network whose outputs are no vector of classes.
+    a network whose outputs are no vector of classes, ArgumentError for labels of another number.
     """
     tops = net.forward({net.input: way.preprocess(img, net.channels, net.dtype)})
     vectors = [data for data in map(np.squeeze, tops.values()) if is_vector(data)]
@@ -35,6 +35,9 @@ def classify(net: Net, img: Array, way: Preprocess, count: int = 5) -> list[Gues
         shapes = ", ".join(f"{name} {np.shape(data)}" for name, data in tops.items())
         raise ModelError(f"{net.model.name!r} does not classify: its outputs are {shapes}")
     chances = probabilities(vectors[0])
+    if net.labels and len(net.labels) != len(chances):
+        text = f"{len(net.labels)} labels for {len(chances)} classes"
+        raise ArgumentError(f"{net.model.name!r} has {text}: give the file of its own, --labels")
     best = np.argsort(-chances, kind="stable")[:count]
     return [Guess(int(k), float(chances[k])) for k in best]
 
@@ -57,13 +60,23 @@ def probabilities(scores: Array) -> Array:
 
 
 def under_presets(net: Net, img: Array, count: int = 5) -> dict[str, list[Guess]]:
-    """{preset: classes} for the usual ways of feeding a network, and for its own if it has one."""
-    ways = {}
+    """{way: classes} for the usual ways of feeding a network, and for its own if it has one."""
+    return {name: classify(net, img, way, count) for name, way in ways(net).items()}
+
+
+def ways(net: Net) -> dict[str, Preprocess]:
+    """The usual ways of feeding a network, and "as given" its own if that is none of them."""
+    found = {}
     for name, way in PRESETS.items():
         if net.channels == 1:
             way = dataclasses.replace(way, order="GRAY")
         if np.size(way.mean) in (1, net.channels):
-            ways[name] = way
-    if net.preprocessing and net.preprocessing not in ways.values():
-        ways = {"as given": net.preprocessing} | ways
-    return {name: classify(net, img, way, count) for name, way in ways.items()}
+            found[name] = way
+    if net.preprocessing and net.preprocessing not in found.values():
+        found = {"as given": net.preprocessing} | found
+    return found
+
+
+def own_way(net: Net) -> str | None:
+    """Which of its `ways` is the network's own, if anybody knows."""
+    return next((name for name, way in ways(net).items() if way == net.preprocessing), None)

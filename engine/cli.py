@@ -21,7 +21,7 @@ import rich.progress
 from . import __version__, check, listing, load, locate, runtime
 from .animation import save_animation
 from .ascent import NORMS
-from .classification import under_presets
+from .classification import own_way, under_presets
 from .error import ArgumentError, ModelError, OneiroError, printable
 from .image import (
     Picture,
@@ -32,13 +32,14 @@ from .image import (
     save_image,
     shrunk,
 )
+from .importer.layout import LAYOUTS
 from .inspection import Inspection, inspect, usual_size
 from .methods.deepdream import Step, deepdream, dream_sheet, zoom
 from .net import Net
 from .preprocess import PRESETS, WAY, Preprocess
 from .recipe import Recipe, amended, checked, make_recipe, mismatches
 from .setting import Settings
-from .sidecar import LAYOUTS, read_sidecar, sides, write_sidecar
+from .sidecar import read_sidecar, sides, write_sidecar
 
 console = rich.console.Console(
     stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False
@@ -242,9 +243,10 @@ def load_net(model: str | None, made: Recipe | None, photo: Path, **fed: Any) ->
         net.preprocessing = Preprocess(**way, source="recipe")
     if net.preprocessing is None:
         raise ArgumentError(
-            f"{name}: how pictures are fed to this network is not known: `oneiro inspect {name} "
-            f"--photo {photo}` shows what it takes the photo for in each of the usual ways; "
-            "then give --preprocess, or --mean, --scale and --order"
+            f"{name}: how pictures are fed to this network is not known: give --preprocess "
+            f"{'|'.join(PRESETS)}, or --mean, --scale and --order, as its author says; if it "
+            f"classifies, `oneiro inspect {name} --photo {photo}` shows what it takes the photo "
+            "for in each of the usual ways"
         )
     return net
 
@@ -431,8 +433,10 @@ def inspect_command(model: str, photo: Path | None, as_json: bool, keep: bool, *
     click.echo(f"\n{listing.page(net, found)}")
     if guesses:
         click.echo(f"\n{photo} is taken for")
-        out.print(listing.class_table(guesses, names))
-        click.echo(f"\n{listing.advice(guesses, names)}")
+        own = own_way(net)
+        source = net.preprocessing.source if net.preprocessing else ""
+        out.print(listing.class_table(guesses, names, own))
+        click.echo(f"\n{listing.advice(guesses, names, own, source)}")
 
 
 def usual_names(net: Net, found: Inspection) -> tuple[str, ...]:

@@ -61,6 +61,14 @@ class Inspection:
     refusal: str | None
 
     @property
+    def classifies(self) -> bool:
+        """Is there an output with one number for each of several classes?"""
+        shapes = [
+            shape for shape in self.outputs.values() if shape is not None and None not in shape
+        ]
+        return any(sum(n is not None and n > 1 for n in shape[1:]) == 1 for shape in shapes)
+
+    @property
     def flops(self) -> int:
         """Of all layers whose shapes are known."""
         return sum(row.flops or 0 for row in self.rows)

@@ -47,18 +47,21 @@ def layer_table(found: Inspection) -> Table:
     return table
 
 
-def class_table(guesses: Guesses, names: Sequence[str]) -> Table:
-    """The classes that a photo is taken for, for each way of feeding the network."""
+def class_table(guesses: Guesses, names: Sequence[str], own: str | None) -> Table:
+    """The classes that a photo is taken for, for each way of feeding the network.
+
+    A star marks the network's `own` way, or where nobody knows it the one that is surest.
+    """
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
     for name in ("fed as", "confidence"):
         table.add_column(name, no_wrap=True, justify="right" if name == "confidence" else "left")
     table.add_column("class", overflow="fold")
-    best = most_confident(guesses)
+    starred = own or most_confident(guesses)
     for way, classes in guesses.items():
         for k, guess in enumerate(classes):
-            marked = f"{way} *" if way == best else way
+            marked = f"{way} *" if way == starred else way
             texts = marked if k == 0 else "", f"{guess.confidence:.3f}", class_name(guess, names)
             table.add_row(*texts)
     return table
@@ -69,14 +72,17 @@ def most_confident(guesses: Guesses) -> str:
     return max(guesses, key=lambda way: guesses[way][0].confidence)
 
 
-def advice(guesses: Guesses, names: Sequence[str]) -> str:
-    """The guess, with what speaks against it."""
+def advice(guesses: Guesses, names: Sequence[str], own: str | None, source: str) -> str:
+    """What to make of the table."""
+    if own:
+        return f"{own} is how the network is fed, from {source}"
     way = most_confident(guesses)
     top = guesses[way][0]
-    guess = f"a guess: {way}, the surest ({top.confidence:.2f} for {class_name(top, names)})."
-    doubt = "A wrong way can be sure of a wrong class: see whether the names are right."
-    keep = f"--preprocess {way} --write-sidecar keeps it." if way in PRESETS else ""
-    return " ".join(filter(None, (guess, doubt, keep)))
+    return (
+        f"{way} is the surest ({top.confidence:.2f} for {class_name(top, names)}), and a wrong way "
+        "can be sure of a wrong class: see under which the names are right. "
+        "--preprocess WAY --write-sidecar keeps it."
+    )
 
 
 def class_name(guess: Guess, names: Sequence[str]) -> str:
@@ -92,23 +98,39 @@ def page(net: Net, found: Inspection) -> str:
     lines = {
         "network": f"{net.model.name}, opset {net.model.opset}{maker}",
         "input": f"{net.input} {sizes(found.input)}{layout}",
+        "beside it": ", ".join(
+            f"{name} {sizes(dims) or 'a number'}"
+            for name, (_, dims) in net.model.inputs.items()
+            if name != net.input
+        ),
         "outputs": ", ".join(f"{name} {sizes(shape)}" for name, shape in found.outputs.items()),
         "parameters": f"{found.parameters:,}",
-        "FLOPs": f"{short(found.flops)} for {sizes(found.input)}",
-        "fed as": way_text(net.preprocessing),
+        "FLOPs": flops_text(found),
+        "fed as": way_text(net.preprocessing, found.classifies),
         "labels": labels,
         "gradient": "; ".join(f"stops at {name}: {why}" for name, why in found.stops.items())
         or "comes through every layer",
         "missing": "; ".join(counted(*pair) for pair in found.missing.items()),
-        "shapes": f"not known everywhere: {found.refusal}" if found.refusal else "",
+        "shapes": f"not known everywhere at this --size: {found.refusal}" if found.refusal else "",
     }
     return "\n".join(f"{key:<10} {printable(text)}" for key, text in lines.items() if text)
 
 
-def way_text(way: Preprocess | None) -> str:
+def flops_text(found: Inspection) -> str:
+    """How many, as far as shapes are known."""
+    counts = [row.flops for row in found.rows]
+    if not any(counts):
+        return "not known"
+    least = "at least " if None in counts else ""
+    return f"{least}{short(found.flops)} for {sizes(found.input)}"
+
+
+def way_text(way: Preprocess | None, classifies: bool) -> str:
     """How pictures are fed, and who says so."""
     if way is None:
-        return "not known: --photo PHOTO shows what each usual way makes of a photo"
+        tried = "; --photo PHOTO shows what it takes a photo for in each" if classifies else ""
+        ways = f"--preprocess {'|'.join(PRESETS)}, or --mean, --scale and --order"
+        return f"not known: give {ways}, as its author says{tried}"
     return f"(value - {numbers(way.mean)}) * {numbers(way.scale)}, {way.order}; from {way.source}"
 
 

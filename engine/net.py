@@ -145,7 +145,7 @@ class Net:
             raise ArgumentError(
                 f"how pictures are fed to {self.model.name!r} is not known: "
                 "give mean, scale and order (x = (value - mean) * scale, order RGB, BGR or GRAY); "
-                f"`oneiro inspect {self.model.name}.onnx --photo PHOTO` tries the usual ways"
+                f"for a classifier `oneiro inspect FILE --photo PHOTO` tries the usual ways"
             )
         return self.preprocessing
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from .error import ArgumentError, ModelError
 from .file import atomic_write
+from .importer.layout import check_layout
 from .preprocess import combined
 
 KEYS = ("mean", "scale", "order", "preprocess", "layout", "size", "labels")
-LAYOUTS = ("NCHW", "NHWC")
 SYNSET = re.compile(r"^n\d{8}\s+")  # WordNet's number before the names of an ImageNet class
 
 
@@ -91,12 +91,6 @@ def write_sidecar(model: str | os.PathLike[str], said: Mapping[str, Any]) -> Pat
     with atomic_write(path) as file:
         file.write("\n".join([*lines, ""]).encode())
     return path
-
-
-def check_layout(layout: Any) -> None:
-    """Refuse what is neither None nor a layout."""
-    if layout is not None and layout not in LAYOUTS:
-        raise ArgumentError(f"layout is {layout!r}; it must be one of {', '.join(LAYOUTS)}")
 
 
 def sides(size: Any) -> tuple[int, int]:

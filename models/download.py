@@ -132,8 +132,8 @@ def download(path: Path, entry: Entry) -> None:
         except ModelError as error:
             failures.append(f"{url}: {error}")
     raise ModelError(
-        f"{entry.name} could not be fetched: {'; '.join(failures)}. By hand: place it at {path} "
-        f"({entry.bytes:,} bytes, sha256 {entry.sha256})"
+        f"{entry.name} could not be fetched: place the file at {path} by hand "
+        f"({entry.bytes:,} bytes, sha256 {entry.sha256}); tried {'; '.join(failures)}"
     )
 
 

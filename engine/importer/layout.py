@@ -7,14 +7,22 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
+from ..error import ArgumentError
 from .proto import Draft, renamed
 from .tensor import is_floating
 
 Declared = tuple[np.dtype[Any], tuple[int | None, ...]]
 
+LAYOUTS = ("NCHW", "NHWC")
 TO_NHWC, TO_NCHW = [0, 2, 3, 1], [0, 3, 1, 2]
 # what may stand between a picture and the Transpose that TensorFlow's exporter puts behind it
 ELEMENTWISE = {"Add", "Cast", "Clip", "Div", "Identity", "Mul", "Sub"}
+
+
+def check_layout(layout: Any) -> None:
+    """Refuse what is neither None nor a layout."""
+    if layout is not None and layout not in LAYOUTS:
+        raise ArgumentError(f"layout is {layout!r}; it must be one of {', '.join(LAYOUTS)}")
 
 
 def is_cast(name: str, drafts: list[Draft]) -> bool:

@@ -17,10 +17,10 @@ from onnx import defs, helper
 from oneiro.kernels.dispatch import Array
 
 from .. import layers as layers  # fills the registry
-from ..error import ArgumentError, ModelError
+from ..error import ModelError
 from ..layer import LAYERS, Layer, Missing
 from .constant import UnknownError, evaluated, worked_out
-from .layout import Declared, channels_first, is_cast, is_channels_last
+from .layout import Declared, channels_first, check_layout, is_cast, is_channels_last
 from .model import MAX_BYTES, Model, ModelWarning, Node
 from .proto import (
     STANDARD,
@@ -38,7 +38,6 @@ from .size import size_free
 from .tensor import Weights, is_floating
 from .version import Align, today
 
-LAYOUTS = (None, "NCHW", "NHWC")
 TYPES = {"Cast": ("to",), "EyeLike": ("dtype",)}  # attributes that name a type
 
 
@@ -60,8 +59,7 @@ def read_model(
     has no layer, is kept as one that is missing.
     """
     path = Path(path)
-    if layout not in LAYOUTS:
-        raise ArgumentError(f"layout {layout!r} is not one of NCHW, NHWC")
+    check_layout(layout)
     limit = MAX_BYTES if max_bytes is None else max_bytes
     try:
         content = content_of(path, limit)

@@ -626,14 +626,14 @@ def test_words_of_a_file_are_words(oneiro_: Command) -> None:
 
 def test_inspect_as_json(oneiro_: Command) -> None:
     labels = Path("labels.txt")
-    labels.write_text("n01440764 tench\n")
+    labels.write_text("".join(f"n{k:08} thing {k}\n" for k in range(1000)))
     told = ("--preprocess", "torch", "--labels", labels)
     result = oneiro_("inspect", stranger(), "--json", "--photo", "photo.png", *told)
     assert result.code == 0
     facts = json.loads(result.out)
     assert facts["input"] == {"data": [1, 3, 224, 224]}
     assert facts["parameters"] == 1_235_496
-    assert facts["labels"] == ["tench"]
+    assert facts["labels"][:2] == ["thing 0", "thing 1"]
     assert facts["preprocessing"]["source"] == "preset torch (given)"
     (pool,) = (row for row in facts["layers"] if row["name"] == "pool1")
     assert pool["field"] == {"size": [7, 7], "stride": [4, 4], "offset": [0, 0]}
@@ -647,8 +647,23 @@ def test_a_photo_tells_how_a_network_is_fed(oneiro_: Command) -> None:
     assert re.search(r"^caffe \* +0\.9\d\d 967 espresso *$", result.out, re.M)
     assert re.search(r"^torch +0\.\d\d\d \d+ [A-Z]?[a-z ]+ *$", result.out, re.M)
     guess = result.out.splitlines()[-1]
-    assert guess.startswith("a guess: caffe, the surest (0.9")
-    assert "--preprocess caffe --write-sidecar" in guess
+    assert guess.startswith("caffe is the surest (0.9")
+    assert "--preprocess WAY --write-sidecar" in guess
+
+
+def test_a_photo_does_not_make_a_guess_of_what_is_known(oneiro_: Command) -> None:
+    """The embedded network is surer of a wrong class when it is fed in another way."""
+    result = oneiro_("inspect", "squeezenet1.1", "--photo", EXAMPLES / "chelsea_cat.png")
+    assert result.code == 0
+    assert re.search(r"^caffe \*", result.out, re.M)
+    last = result.out.splitlines()[-1]
+    assert last == "caffe is how the network is fed, from registry (squeezenet1.1)"
+
+
+def test_labels_of_another_network_are_refused(oneiro_: Command) -> None:
+    Path("labels.txt").write_text("tench\n")
+    told = ("--preprocess", "caffe", "--labels", "labels.txt", "--photo", "photo.png")
+    refused(oneiro_("inspect", stranger(), *told), "1 labels for 1000 classes", "--labels")
 
 
 def test_a_network_without_classes_is_not_asked_about_a_photo(oneiro_: Command) -> None:

@@ -159,7 +159,7 @@ def test_what_is_wrong_is_told_and_nothing_is_left(
     line = refused(entry)
     assert f"{entry.urls[0]}: " in line
     assert said in line
-    assert f"place it at {cache / 'toy-7.onnx'}" in line
+    assert f"place the file at {cache / 'toy-7.onnx'}" in line
     assert entry.sha256 in line
     assert kept(cache) == []
 

@@ -56,7 +56,7 @@ def test_a_layout_may_be_said(tmp_path: Path) -> None:
     path.write_bytes(network("y = Mul (x, k)", k=np.float32([1, 2, 3])).SerializeToString())
     y = Net(path, layout="NHWC").forward(x=X)["y"]
     np.testing.assert_array_equal(y, X.transpose(0, 2, 3, 1) * np.float32([1, 2, 3]))
-    with pytest.raises(ArgumentError, match="layout 'HWC' is not one of NCHW, NHWC"):
+    with pytest.raises(ArgumentError, match="layout is 'HWC'; it must be one of NCHW, NHWC"):
         Net(path, layout="HWC")
 
 
