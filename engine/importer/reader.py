@@ -220,10 +220,7 @@ class Reader:
             raise ValueError("sparse tensors are not read")
         kind = {"value_float": np.float32, "value_floats": np.float32}.get(name)
         array = value if name == "value" else np.asarray(value, kind)
-        if array.dtype.kind in "biu":  # weights may not be integers everywhere
-            data_type = helper.np_dtype_to_tensor_dtype(array.dtype)
-            self.types[step.outputs[0]] = f"tensor({type_name(data_type)})"
-        self.constants[step.outputs[0]] = self.in_dtype(array)
+        self.keep(step.outputs[0], array)
 
     def add_branch(self, step: Draft) -> None:
         """Take in the nodes of the branch that the constant condition of an If chooses."""
@@ -287,8 +284,15 @@ class Reader:
                 return False
         for name, top in zip(step.outputs, tops, strict=False):
             self.weights.count(top.nbytes)
-            self.constants[name] = self.in_dtype(top)
+            self.keep(name, top)
         return True
+
+    def keep(self, name: str, array: Array) -> None:
+        """Store a constant that is worked out; weights may not be integers everywhere."""
+        if array.dtype.kind in "biuf":
+            data_type = helper.np_dtype_to_tensor_dtype(array.dtype)
+            self.types[name] = f"tensor({type_name(data_type)})"
+        self.constants[name] = self.in_dtype(array)
 
     def layer(self, step: Draft) -> Layer:
         """The layer of a node, or one that stands for what is missing."""

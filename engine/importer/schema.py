@@ -12,6 +12,7 @@ from onnx import defs
 from .proto import Draft
 
 Schema = defs.OpSchema
+FLOATS = {f"tensor({name})" for name in ("float", "double", "float16", "bfloat16")}
 Kind = defs.OpSchema.AttrType
 Option = defs.OpSchema.FormalParameterOption
 
@@ -61,12 +62,18 @@ def check_form(step: Draft, schema: Schema, types: Mapping[str, str]) -> None:
     ):
         if not least <= len(found) <= most:
             raise ValueError(f"has {len(found)} {what}, not {least} to {most}")
+    bound: dict[str, str] = {}
     for k, name in enumerate(step.inputs):
         formal = schema.inputs[min(k, len(schema.inputs) - 1)]
         if not name and formal.option != Option.Optional:
             raise ValueError(f"the input {formal.name!r} is missing")
         if name in types and types[name] not in formal.types:
             raise ValueError(f"{name!r} is a {types[name]}, which {formal.name!r} cannot be")
+        if name in types and formal.is_homogeneous:
+            other = bound.setdefault(formal.type_str, types[name])
+            # floats may differ: all of them live in the net's one type
+            if other != types[name] and not {other, types[name]} <= FLOATS:
+                raise ValueError(f"{name!r} is a {types[name]} beside a {other}")
 
 
 def optional_outputs(schema: Schema) -> int:

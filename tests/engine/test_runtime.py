@@ -92,6 +92,7 @@ def test_what_is_not_finite_must_be_so_in_both() -> None:
     right = np.float32([4, np.nan, np.inf, -2])
     assert relative(right.copy(), right) == 0
     assert relative(right + np.float32([0, 0, 0, 1]), right) == 0.25
+    assert relative(np.float32([3e-6]), np.float32([2e-6])) < 2e-3  # rounding
     for k, value in ((0, np.nan), (1, 3), (2, 3), (2, -np.inf), (3, np.inf)):
         found = right.copy()
         found[k] = value

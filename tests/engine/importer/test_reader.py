@@ -167,6 +167,8 @@ def test_a_file_that_is_no_model(tmp_path: Path, kind: str) -> None:
         ("[first] y = Relu <slope = 0.5> (x)", "first", "'slope'"),
         ("[first] y = MaxPool <kernel_shape = 3> (x)", "first", "must be of type INTS, not 3"),
         ("[first] y = Relu (x, x)", "first", "has 2 inputs, not 1 to 1"),
+        ("[first] y = Add (x, k)", "first", "'k' is a tensor(int64) beside a tensor(float)"),
+        ("k2 = Identity (k) [first] y = Conv (x, k2)", "first", "which 'W' cannot be"),
         ("[first] y = Conv (x, k)", "first", "'k' is a tensor(int64), which 'W' cannot be"),
         (
             "j = Constant <value = int64[1, 1, 1, 1] {3}> () [first] y = Conv (x, j)",
@@ -180,7 +182,7 @@ def test_a_file_that_is_no_model(tmp_path: Path, kind: str) -> None:
 def test_a_graph_that_does_not_hold_together(
     tmp_path: Path, nodes: str, culprit: str, reason: str, opset: int
 ) -> None:
-    constants = {"k": np.ones((4, 3, 2, 1), np.int64)} if "k)" in nodes else {}
+    constants = {"k": np.ones((4, 3, 2, 1), np.int64)} if " k)" in nodes or "(k)" in nodes else {}
     message = refusal(tmp_path, network(nodes, opset, **constants))
     assert f"node {culprit} " in message
     assert reason in message
