@@ -115,11 +115,11 @@ def pixels(_: click.Context, option: click.Parameter, text: str | None) -> Any:
         raise click.BadParameter(f"{text!r} is no side in pixels, nor HEIGHT,WIDTH") from error
 
 
-FEEDING = ("mean", "scale", "order", "preprocess", "layout")
+FEEDING = ("mean", "scale", "order", "preprocess", "layout", "weights_dir", "max_bytes")
 
 
 def feeding(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options FEEDING: how pictures are fed to a network that is not known."""
+    """Give a command the options FEEDING: how a network that is not known is fed and read."""
     options = (
         click.option(
             "--preprocess",
@@ -134,7 +134,14 @@ def feeding(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option("--order", help="Of its channels: RGB, BGR, GRAY or ANY."),
         click.option("--layout", type=click.Choice(LAYOUTS), help="Of its file, if unclear."),
-    )
+        click.option(
+            "--weights-dir", type=click.Path(exists=True, file_okay=False),
+            help="The folder that links to its weights may end in.",
+        ),
+        click.option(
+            "--max-bytes", type=click.IntRange(1), help="What its file and each blob may take."
+        ),
+    )  # fmt: skip
     for option in reversed(options):
         command = option(command)
     return command
@@ -238,7 +245,7 @@ def load_net(model: str | None, made: Recipe | None, photo: Path, **fed: Any) ->
         raise ArgumentError(f"the recipe's network {name!r} is not known: give its file, --model")
     net = load(name, **fed)
     way = made["model"].get("preprocessing") if made else None
-    told = any(fed[key] is not None for key in FEEDING if key != "layout")
+    told = any(fed[key] is not None for key in (*WAY, "preprocess"))
     if made and way and not told and made["model"].get("sha256") == net.model.sha256:
         net.preprocessing = Preprocess(**way, source="recipe")
     if net.preprocessing is None:

@@ -33,7 +33,10 @@ def blob_errors(net: Net, path: str | os.PathLike[str], end: str, x: Array) -> d
     """
     end = net.resolve(end)
     net.forward({net.input: x}, end=end)
-    model = onnx.load(os.fspath(path))
+    try:
+        model = onnx.load(os.fspath(path))
+    except onnx.checker.ValidationError as error:  # it follows no links to weights
+        raise ModelError(f"onnx does not read the file's weights: {error}") from error
     made = {top for node in model.graph.node for top in node.output}
     nodes = net.between((net.input,), (end,))
     names = [top for node in nodes for top in node.tops if top in made]

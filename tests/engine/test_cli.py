@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from PIL import Image
@@ -639,6 +640,23 @@ def test_inspect_as_json(oneiro_: Command) -> None:
     assert pool["field"] == {"size": [7, 7], "stride": [4, 4], "offset": [0, 0]}
     assert facts["photo"].keys() == {"caffe", "torch", "tf", "unit", "none"}
     assert len(facts["photo"]["caffe"]) == 5
+
+
+def test_weights_behind_a_link_are_read_where_their_folder_is_named(oneiro_: Command) -> None:
+    """As caches of model hubs hold them."""
+    onnx.save(
+        onnx.load(model("own.onnx")), "linked.onnx",
+        save_as_external_data=True, location="w.bin", size_threshold=0,
+    )  # fmt: skip
+    Path("blobs").mkdir()
+    Path("w.bin").rename("blobs/w.bin")
+    Path("w.bin").symlink_to("blobs/w.bin")
+    refused(oneiro_("inspect", "linked.onnx"), "are a link: give weights_dir")
+    assert oneiro_("inspect", "linked.onnx", "--weights-dir", ".").code == 0
+    result = oneiro_("check", "linked.onnx", "--end", "end", "--size", "9", "--weights-dir", ".")
+    assert "not compared: onnx does not read the file's weights" in result.out
+    small = ("--weights-dir", ".", "--max-bytes", "99")
+    refused(oneiro_("inspect", "linked.onnx", *small), "more than max_bytes=99")
 
 
 def test_a_photo_tells_how_a_network_is_fed(oneiro_: Command) -> None:
