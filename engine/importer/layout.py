@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from onnx import helper
+from onnx import TensorProto
 
 from ..error import ArgumentError
 from .proto import Draft, renamed
-from .tensor import is_floating
 
 Declared = tuple[np.dtype[Any], tuple[int | None, ...]]
 
 LAYOUTS = ("NCHW", "NHWC")
+FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 TO_NHWC, TO_NCHW = [0, 2, 3, 1], [0, 3, 1, 2]
 # what may stand between a picture and the Transpose that TensorFlow's exporter puts behind it
 ELEMENTWISE = {"Add", "Cast", "Clip", "Div", "Identity", "Mul", "Sub"}
@@ -28,11 +28,8 @@ def check_layout(layout: Any) -> None:
 def is_cast(name: str, drafts: list[Draft]) -> bool:
     """Does every reader of the input turn it to floats first?"""
     readers = [step for step in drafts if name in step.inputs or name in step.captured]
-    return bool(readers) and all(
-        step.operator == "Cast"
-        and is_floating(np.dtype(helper.tensor_dtype_to_np_dtype(step.attributes["to"])))
-        for step in readers
-    )
+    casts = [s for s in readers if s.operator == "Cast" and s.attributes.get("to") in FLOATS]
+    return bool(readers) and len(casts) == len(readers)
 
 
 def is_channels_last(name: str, sizes: tuple[int | None, ...], drafts: list[Draft]) -> bool:
