@@ -10,6 +10,7 @@ from .error import ArgumentError, ModelError
 from .layer import Rectifier
 from .net import Net
 from .objective import Goal, Objective, channel, l2, neuron, weighted
+from .size import usual_size
 
 JOINS = ("Concat", "Add", "Sum")
 DEPTH = 0.6  # of the way from the picture to the last candidate, where dreams show whole things
@@ -91,9 +92,7 @@ def candidates(net: Net) -> list[str]:
 
     A rectifier that alone reads a join stands for it. All are maps, (n, c, h, w) with h, w > 1.
     """
-    sizes = net.model.inputs[net.input][1]
-    h, w = (size or 224 for size in (sizes[2:] if len(sizes) == 4 else (None, None)))
-    shapes = net.reachable_shapes({net.input: (1, net.channels, h, w)})
+    shapes = net.reachable_shapes({net.input: (1, net.channels, *usual_size(net))})
     maps = {n for n, shape in shapes.items() if len(shape) == 4 and min(shape[2:]) > 1}
     joins, rectified = [], []
     for node in net.nodes:

@@ -20,8 +20,6 @@ from .layers.einsum import Einsum
 from .layers.gemm import Gemm, MatMul
 from .net import Net
 
-SIDE = 224  # px of a picture where nobody says otherwise
-
 
 @dataclass(frozen=True)
 class Row:
@@ -104,13 +102,6 @@ def inspect(net: Net, height: int, width: int) -> Inspection:
         missing=missing,
         refusal=refusal,
     )
-
-
-def usual_size(net: Net) -> tuple[int, int]:
-    """The height and width that the network was trained at, or that its file declares, or SIDE."""
-    sizes = net.model.inputs[net.input][1]
-    height, width = (size or SIDE for size in (sizes[2:] if len(sizes) == 4 else (None, None)))
-    return net.size or (height, width)
 
 
 def run_on_symbols(net: Net, height: int, width: int) -> tuple[Net, str | None]:

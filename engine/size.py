@@ -1,4 +1,4 @@
-"""Which sizes of picture reach a blob: some are too small, and branches may disagree."""
+"""Which sizes of picture a network takes: the usual one, and those that reach a blob."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from .error import ModelError
 from .net import Net
 
+SIDE = 224  # px of a picture where nobody says otherwise
 FARTHEST = 256  # how many rows or columns of padding are tried
+
+
+def usual_size(net: Net) -> tuple[int, int]:
+    """The height and width that the network was trained at, or that its file declares, or SIDE."""
+    sizes = net.model.inputs[net.input][1]
+    height, width = (size or SIDE for size in (sizes[2:] if len(sizes) == 4 else (None, None)))
+    return net.size or (height, width)
 
 
 def accepted_size(net: Net, ends: Sequence[str], h: int, w: int) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from .. import load
 from ..error import ArgumentError, ModelError
 from ..layer import RULES
 from ..net import Net as Graph, known_shapes
+from ..size import SIDE
 from .blob import Blob, Blobs, Branch, Parameter, Shape
 from .graph import Step, caffe_names, caffe_steps
 
@@ -28,7 +29,6 @@ TEST = 1
 
 CAFFE_FILES = (".prototxt", ".caffemodel", ".binaryproto")
 IR_VERSION = b"\x08"  # the tag of an ONNX model's first field; a caffemodel starts with its name
-SIDE = 224  # of the picture, where the file leaves it open
 DECONV = {"Zeiler & Fergus": "deconv", "Guided Backprop": "guided"}
 
 Source = str | os.PathLike[str] | Graph

@@ -10,8 +10,8 @@ import click
 
 from .. import check, load, locate, runtime
 from ..error import ModelError
-from ..inspection import usual_size
 from ..net import Net
+from ..size import usual_size
 from .console import say, tell
 from .group import commands
 from .option import feeding, pixels

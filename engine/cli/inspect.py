@@ -14,10 +14,11 @@ from .. import listing, load
 from ..classification import own_way, under_presets
 from ..error import ArgumentError
 from ..image import load_image, middle
-from ..inspection import Inspection, inspect, usual_size
+from ..inspection import Inspection, inspect
 from ..net import Net
 from ..preprocess import WAY
 from ..sidecar import read_sidecar, write_sidecar
+from ..size import usual_size
 from .console import tell
 from .group import commands
 from .option import feeding, pixels

@@ -11,7 +11,8 @@ from onnx import TensorProto, helper
 import oneiro
 from oneiro import Net, listing
 from oneiro.field import Field
-from oneiro.inspection import Inspection, Row, inspect, usual_size
+from oneiro.inspection import Inspection, Row, inspect
+from oneiro.size import usual_size
 from oracle import small
 from oracle.small import SHAPE, Builder
 
@@ -134,21 +135,6 @@ def test_the_embedded_network() -> None:
     assert 2 * 340e6 < found.flops < 2 * 420e6  # the paper's family: 0.35 G multiplications
     assert rows(found)["fire9/concat"].field == Field((207, 207), (16, 16), (-88, -88))
     assert rows(found)["prob"].field is None
-
-
-@pytest.mark.parametrize(
-    ("declared", "size"),
-    [([1, 3, 33, 44], (33, 44)), ([1, 3, None, 44], (224, 44)), ([1, 3, None, None], (224, 224))],
-)
-def test_the_usual_size(tmp_path: Any, declared: list[Any], size: tuple[int, int]) -> None:
-    node = helper.make_node("Relu", ["data"], ["end"])
-    picture = helper.make_tensor_value_info("data", TensorProto.FLOAT, declared)
-    graph = helper.make_graph([node], "g", [picture], [helper.make_empty_tensor_value_info("end")])
-    path = tmp_path / "g.onnx"
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
-    path.write_bytes(made.SerializeToString())
-    assert usual_size(oneiro.load(path)) == size
-    assert usual_size(oneiro.load(path, size=55)) == (55, 55)
 
 
 def test_pictures_of_other_axes(tmp_path: Any) -> None:
