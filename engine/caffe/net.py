@@ -385,9 +385,9 @@ def declared_shape(graph: Graph, name: str) -> Shape:
 
 
 def length(arrays: Mapping[str, Array]) -> int:
-    """How many pictures; ArgumentError unless all arrays have as many."""
+    """How many pictures; ArgumentError unless all arrays have as many, and at least one."""
     counts = {name: len(array) for name, array in arrays.items()}
-    if len(set(counts.values())) != 1:
+    if len(set(counts.values())) != 1 or 0 in counts.values():
         raise ArgumentError(f"arrays of one length are wanted, not {counts or 'none'}")
     return next(iter(counts.values()))
 

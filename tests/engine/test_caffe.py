@@ -613,6 +613,8 @@ def test_forward_and_backward_over_any_number_of_pictures(double: caffe.Net) -> 
     np.testing.assert_allclose(diffs["data"], back, rtol=1e-10, atol=1e-10)
     with pytest.raises(ArgumentError, match="one length"):
         net.forward_backward_all(data=pictures, prob=seeds[:4])
+    with pytest.raises(ArgumentError, match=r"one length are wanted, not {'data': 0}"):
+        net.forward_all(data=pictures[:0])
     with pytest.raises(ArgumentError, match="inputs: nothing for data"):
         net.forward_all()
 
