@@ -16,7 +16,7 @@ from oneiro.kernels.dispatch import Array, is_symbol
 from oneiro.kernels.symbol import known
 from oneiro.kernels.window import Window
 
-from .layer import LAYERS, Activation, Layer
+from .layer import LAYERS, Activation, Layer, as_tuple
 from .layers.conv import Conv, ConvTranspose
 from .layers.gemm import MatMul
 from .layers.logic import Verdict
@@ -249,8 +249,7 @@ def moved(layer: Layer, step: Step, b: int, t: int, axis: int) -> Span | None:
     places = places.reshape(-1, *(1,) * (len(sizes) - axis - 1))
     values = list(step.bottoms)
     values[b] = np.broadcast_to(places, sizes)
-    tops = copy.copy(layer).forward(*values)
-    top = tops[t] if isinstance(tops, tuple) else tops
+    top = as_tuple(copy.copy(layer).forward(*values))[t]
     is_place = top.ndim and top.dtype.kind != "b"  # a mask says nothing of places
     return located(top, axis, sizes[axis]) if is_place else None
 

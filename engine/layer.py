@@ -28,10 +28,11 @@ class Layer:
 
     `forward` returns the top, or a tuple of tops, and keeps on `self` what the way back needs.
     `backward` takes a diff for each top and returns one for each bottom, None for those that
-    have none (integers, conditions). A constant needs no diff: `needs` says which bottoms do, and
-    a layer may skip the others where that saves work. Both are written over kernels and NumPy
-    functions alone, so that they run on any array and on symbols: they never branch on data,
-    write into arrays, or turn sizes into numbers.
+    have none (integers, conditions); a layer that is not `differentiable` needs no `backward`. A
+    constant needs no diff: `needs` says which bottoms do, and a layer may skip the others where
+    that saves work. Both are written over kernels and NumPy functions alone, so that they run on
+    any array and on symbols: they never branch on data, write into arrays, or turn sizes into
+    numbers.
     """
 
     numbers: ClassVar[tuple[int, ...]] = ()  # operands read as numbers: no symbols in a trace
@@ -46,7 +47,8 @@ class Layer:
 
     def backward(self, *diffs: Any) -> Any:
         """The gradient: the diffs of the bottoms from those of the tops."""
-        raise NotImplementedError(f"{type(self).__name__} has no backward")
+        if self.differentiable:
+            raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def backward_guided(self, *diffs: Any) -> Any:
         """As `backward`, but for rectifiers."""
@@ -83,6 +85,10 @@ class Missing(Layer):
         """Cannot be had."""
         raise NotImplementedError(f"there is no layer for {self.operator}")
 
+    def backward(self, *diffs: Any) -> Any:
+        """Cannot be had: nothing may pass for a gradient here."""
+        raise NotImplementedError(f"there is no layer for {self.operator}")
+
 
 class Activation(Layer):
     """A function of each element on its own: what the rules are counted against."""
@@ -109,3 +115,8 @@ class Rectifier(Activation):
         if not self.rectifies:
             return diffs
         return (relu(diffs[0]), *diffs[1:]) if isinstance(diffs, tuple) else relu(diffs)
+
+
+def as_tuple(result: Any) -> tuple[Any, ...]:
+    """What a layer returns: a tuple where it is a single top or diff, too."""
+    return result if isinstance(result, tuple) else (result,)

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, shape_inference
-from onnx.reference import ReferenceEvaluator
 
 from oneiro.kernels.dispatch import Array, is_symbol
 from oneiro.kernels.symbol import Graph, NoValueError
 
-from ..layer import Layer
+from ..layer import Layer, as_tuple
 from .proto import Draft
 
 # their results are parts of what they read, though how much of it only the data tell
@@ -35,8 +34,7 @@ def worked_out(layer: Layer, values: Sequence[Array | None], max_bytes: int) -> 
     """What a layer makes of constants; ValueError where that would be too large."""
     with np.errstate(all="ignore"):
         check_size(foreseen(layer, values), max_bytes)
-        result = copy.copy(layer).forward(*values)
-    tops = result if isinstance(result, tuple) else (result,)
+        tops = as_tuple(copy.copy(layer).forward(*values))
     check_size(sum(top.nbytes for top in tops), max_bytes)
     return tops
 
@@ -49,10 +47,9 @@ def foreseen(layer: Layer, values: Sequence[Array | None]) -> int:
         for k, value in enumerate(values)
     ]
     try:
-        result = copy.copy(layer).forward(*operands)
+        tops = as_tuple(copy.copy(layer).forward(*operands))
     except (AttributeError, NotImplementedError, NoValueError):
         return 0
-    tops = result if isinstance(result, tuple) else (result,)
     return sum(bytes_of(top) for top in tops if is_symbol(top) and None not in top.dims)
 
 
@@ -76,6 +73,8 @@ def evaluated(
     """
     if step.operator not in EVALUATED:
         raise UnknownError
+    from onnx.reference import ReferenceEvaluator  # rarely needed, and slow to import
+
     model = single_node(step, opset, values)
     try:
         inferred = shape_inference.infer_shapes(model, data_prop=True, strict_mode=True)

@@ -13,6 +13,7 @@ import numpy as np
 from oneiro.kernels.dispatch import Array, is_symbol
 from oneiro.kernels.symbol import Dims, Graph
 
+from ..layer import as_tuple
 from ..layers.concat import Concat
 from ..layers.resize import Resize
 from ..layers.shape import Shape
@@ -93,10 +94,9 @@ def declared_shapes(
         try:
             if not any(map(is_symbol, operands)) and foreseen(node.layer, operands) > SMALL:
                 continue
-            result = copy.copy(node.layer).forward(*operands)
+            tops = as_tuple(copy.copy(node.layer).forward(*operands))
         except Exception:  # what does not run at this size is not this file's business
             continue
-        tops = result if isinstance(result, tuple) else (result,)
         known |= dict(zip(node.tops, tops, strict=False))
         shapes |= {name: top.dims for name, top in zip(node.tops, tops) if is_symbol(top)}
     return shapes

@@ -124,9 +124,6 @@ class Step(Layer):
 
     differentiable = False
 
-    def backward(self, dy: Array) -> None:
-        return None
-
 
 @layer
 class Floor(Step):

@@ -25,19 +25,17 @@ class Elu(Activation):
 
 
 @layer
-class Selu(Activation):
-    """gamma * (x where it is positive, alpha * (exp(x) - 1) elsewhere)."""
+class Selu(Elu):
+    """gamma * Elu(x)"""
 
     alpha: float = 1.6732631921768188
     gamma: float = 1.0507010221481323
 
     def forward(self, x: Array) -> Array:
-        self.x = x
-        self.y = self.gamma * np.where(x > 0, x, self.alpha * (np.exp(np.minimum(x, 0)) - 1))
-        return self.y
+        return self.gamma * super().forward(x)
 
     def backward(self, dy: Array) -> Array:
-        return np.where(self.x > 0, self.gamma * dy, dy * (self.y + self.gamma * self.alpha))
+        return super().backward(self.gamma * dy)
 
 
 @layer

@@ -30,9 +30,6 @@ class ConstantOfShape(Layer):
         value = np.zeros((), np.float32) if self.value is None else np.reshape(self.value, ())
         return expand(value, shape)
 
-    def backward(self, dy: Array) -> None:
-        return None
-
 
 @layer
 class Range(Layer):
@@ -94,6 +91,3 @@ class EyeLike(Layer):
             raise NotImplementedError("EyeLike of an unknown size: trace it for one size")
         rows, columns = x.shape
         return np.eye(rows, columns, self.k, self.dtype or x.dtype)
-
-    def backward(self, dy: Array) -> None:
-        return None

@@ -37,9 +37,6 @@ class Place(Layer):
         left = tuple(size for a, size in enumerate(x.shape) if a != axis)
         return where if self.keepdims else where.reshape(left)
 
-    def backward(self, dy: Array) -> None:
-        return None
-
 
 @layer
 class ArgMax(Place):

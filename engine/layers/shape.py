@@ -44,9 +44,6 @@ class Shape(Layer):
     def forward(self, x: Array) -> Any:
         return as_vector(x.shape[self.start : self.end])
 
-    def backward(self, dy: Array) -> None:
-        return None
-
 
 @layer
 class Size(Layer):
@@ -57,9 +54,6 @@ class Size(Layer):
 
     def forward(self, x: Array) -> Any:
         return as_vector([math.prod(x.shape)]).reshape(())
-
-    def backward(self, dy: Array) -> None:
-        return None
 
 
 @layer
