@@ -21,7 +21,7 @@ from .blob import Blobs
 from .error import ArgumentError, ModelError
 from .image import Picture
 from .importer import Node, foreseen, read_model
-from .layer import RULES, Activation, Missing
+from .layer import RULES, Activation, Missing, as_tuple
 from .preprocess import Preprocess
 
 Names = str | Iterable[str]
@@ -77,8 +77,8 @@ class Net:
         self.favourites: Mapping[str, Any] = {}  # arguments of deepdream that suit this network
         self.size: tuple[int, int] | None = None  # height and width that it was trained at
         self.labels: tuple[str, ...] = ()  # of its classes, in the order of its output
-        self._accepted: tuple[Any, ...] | None = None  # input shapes and end of the last reshape
-        self._sized = False  # did that tell the size of every blob?
+        # input shapes and end of the last reshape, and whether it told the size of every blob
+        self._accepted: tuple[Any, bool] | None = None
 
     def __repr__(self) -> str:
         return f"Net({self.model.name!r}, {len(self.nodes)} layers, inputs={self.inputs})"
@@ -125,7 +125,6 @@ class Net:
             if name != self.input and data is not None:
                 net.blobs[name].data = placed(name, data)
         net._accepted = None
-        net._sized = False
         return net
 
     def empty_blobs(self) -> Blobs:
@@ -250,8 +249,8 @@ class Net:
         starts = self.resolve_all(start) if start is not None else tuple(self.inputs)
         self.check_missing(ends, held=starts)
         nodes = self.between(starts, ends, held=starts)
-        if nodes and set(starts) == set(self.inputs):
-            self.check_shapes(given, ends)
+        whole = bool(nodes) and set(starts) == set(self.inputs)
+        sized = whole and self.check_shapes(given, ends)
         for name, value in given.items():
             self.blobs[name].data = value
         made = {top for node in nodes for top in node.tops}
@@ -259,7 +258,7 @@ class Net:
             self.blobs[name].data = None
         held = {name: self.blobs[name].data for name in starts}
         for node in nodes:
-            self.fill(node)
+            self.fill(node, sized)
             for name in held.keys() & set(node.tops):
                 self.blobs[name].data = held[name]
         return {name: self.value(name) for name in ends}
@@ -327,15 +326,15 @@ class Net:
         except FAULTS as error:
             text = f"{self.model.name}: layer {node.name!r} ({node.layer.kind}): {error}"
             raise ModelError(text) from error
-        return result if isinstance(result, tuple) else (result,)
+        return as_tuple(result)
 
-    def fill(self, node: Node) -> None:
+    def fill(self, node: Node, sized: bool = False) -> None:
         """Run a layer forward, and put what it makes into its blobs.
 
-        Symbols tell how large a blob will be, before there is one.
+        Symbols tell how large a blob will be, before there is one, unless that has been `sized`.
         """
         bottoms = [self.value(b) for b in node.bottoms]
-        if not self._sized and home(bottoms) == "numpy":
+        if not sized and home(bottoms) == "numpy":
             (size,) = self.run(node, foreseen, [node.layer, bottoms])
             self.check_bytes(repr(node.tops[0]), size)
         tops = self.run(node, node.layer.forward, bottoms)
@@ -399,23 +398,27 @@ class Net:
             )
         return resolved
 
-    def check_shapes(self, given: Mapping[str, Any], ends: tuple[str, ...]) -> None:
-        """Meet shapes that do not fit before anything is changed or computed."""
+    def check_shapes(self, given: Mapping[str, Any], ends: tuple[str, ...]) -> bool:
+        """Meet shapes that do not fit before anything is changed or computed.
+
+        Returns whether the size of every blob is known now.
+        """
         held = {name: self.blobs[name].data for name in self.inputs} | dict(given)
         arrays = {name: array for name, array in held.items() if array is not None}
         if arrays.keys() <= self.numeric or home(arrays.values()) != "numpy":
-            return
+            return False
         numbers = {name: a.tobytes() for name, a in arrays.items() if name in self.numeric}
         asked = ({name: array.shape for name, array in arrays.items()}, numbers, ends)
-        if asked != self._accepted:
+        if self._accepted is None or asked != self._accepted[0]:
             for name in numbers:
                 self.blobs[name].data = arrays[name]
+            sized = False
             # what depends on numbers that are only worked out on the way is met on the way
-            self._sized = False
             with contextlib.suppress(UnsizedError):
                 self.reshape(asked[0], end=ends)
-                self._sized = True
-            self._accepted = asked
+                sized = True
+            self._accepted = asked, sized
+        return self._accepted[1]
 
     def find(self, name: str) -> str | None:
         """The blob meant by the name of a blob, an alias or a layer; None if there is none."""

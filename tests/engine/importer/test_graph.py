@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -275,3 +276,15 @@ def test_blobs_of_sizes_that_a_run_tells_are_bounded(tmp_path, nodes: str) -> No
     net = Net(path, max_bytes=1 << 20)
     with pytest.raises(ModelError, match=r"would take [\d,]+ bytes, more than max_bytes"):
         net.forward(x=X)
+
+
+def test_a_blob_that_is_put_in_larger_is_bounded_too(tmp_path: Path) -> None:
+    """What a whole run has told of sizes says nothing of a run from a blob in the middle."""
+    path = tmp_path / "net.onnx"
+    model = network("a = Relu (x) y = Tile (a, k)", k=np.array([1, 1, 2, 2]))
+    path.write_bytes(model.SerializeToString())
+    net = Net(path, max_bytes=10_000)
+    net.forward(x=X, end="y")
+    net.blobs["a"].data = np.zeros((1, 3, 20, 20), np.float32)
+    with pytest.raises(ModelError, match="blob 'y' would take 19,200 bytes, more than max_bytes"):
+        net.forward(start="a", end="y")
