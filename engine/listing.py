@@ -131,12 +131,7 @@ def way_text(way: Preprocess | None, classifies: bool) -> str:
         tried = "; --photo PHOTO shows what it takes a photo for in each" if classifies else ""
         ways = f"--preprocess {'|'.join(PRESETS)}, or --mean, --scale and --order"
         return f"not known: give {ways}, as its author says{tried}"
-    return f"(value - {numbers(way.mean)}) * {numbers(way.scale)}, {way.order}; from {way.source}"
-
-
-def numbers(value: float | tuple[float, ...]) -> str:
-    """As the command line takes them."""
-    return ",".join(f"{v:.6g}" for v in (value if isinstance(value, tuple) else (value,)))
+    return f"{way.formula}; from {way.source}"
 
 
 def sizes(dims: Sequence[int | None] | None) -> str:

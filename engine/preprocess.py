@@ -54,6 +54,15 @@ class Preprocess:
         if not np.all(self.scale):
             raise ArgumentError("scale must not be 0")
 
+    @property
+    def formula(self) -> str:
+        """As people write it: (value - 104,117,123) * 1, BGR."""
+        mean, scale = (
+            ",".join(f"{number:.6g}" for number in np.atleast_1d(numbers))
+            for numbers in (self.mean, self.scale)
+        )
+        return f"(value - {mean}) * {scale}, {self.order}"
+
     def preprocess(
         self, image: ArrayLike, channels: int, dtype: DTypeLike = np.float32
     ) -> NDArray[Any]:

@@ -6,6 +6,8 @@ import dataclasses
 import json
 from typing import Any
 
+from oneiro.preprocess import Preprocess
+
 from . import download, registry
 from .registry import Entry
 
@@ -30,7 +32,7 @@ def table() -> str:
 
 def page(entry: Entry) -> str:
     """Everything that is known of one network."""
-    fed = f"(value - {numbers(entry.mean)}) * {numbers(entry.scale)}, {entry.order}, values 0..255"
+    way = Preprocess(entry.mean, entry.scale, entry.order)
     doubt = "" if entry.verified else ": see whether it knows what is on a photo"
     favourites = ", ".join(f"{name} {numbers(value)}" for name, value in entry.dream.items())
     lines = {
@@ -44,7 +46,7 @@ def page(entry: Entry) -> str:
         "where": where(entry),
         "kept at": str(download.place(entry)) if entry.urls else "",
         "input": " ".join(filter(None, (entry.input, entry.layout, f"{entry.size} px"))),
-        "fed as": fed,
+        "fed as": f"{way.formula}, values 0..255",
         "source": entry.source + doubt,
         "dreams": favourites or "nobody has looked: by the rule for unknown networks",
         **{f"address {k}": url for k, url in enumerate(entry.urls, 1)},
