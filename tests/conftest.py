@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,18 @@ def one_thread() -> Iterator[None]:
     """Arrays this small gain nothing by a second thread, and lose much on a busy machine."""
     with threadpool_limits(1):
         yield
+
+
+@pytest.fixture(scope="module")
+def walker() -> Iterator[ModuleType]:
+    """The judge that computes with torch, in one thread."""
+    torch = pytest.importorskip("torch", reason="the walker computes with torch")
+    from oracle import walker
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield walker
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Programs of the Caffe era on oneiro.caffe, judged by torch, and pycaffe's manners."""
 
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -74,17 +73,6 @@ def net(file: Path) -> caffe.Net:
 def double(file: Path) -> caffe.Classifier:
     """In float64, to meet the judge closely."""
     return caffe.Classifier(oneiro.Net(file, dtype=np.float64), mean=MEAN, channel_swap=(2, 1, 0))
-
-
-@pytest.fixture(scope="module")
-def walker() -> Iterator[ModuleType]:
-    torch = pytest.importorskip("torch", reason="the walker computes with torch")
-    from oracle import walker
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield walker
-    torch.set_num_threads(threads)
 
 
 def l2_gradient(net: caffe.Net, x: np.ndarray, end: str) -> np.ndarray:

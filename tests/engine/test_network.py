@@ -1,7 +1,7 @@
 """Whole networks against their judges: onnxruntime forward, torch in float64 backward."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -83,17 +83,6 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     file.unlink()  # pytest keeps folders, and some files have 100 MB
     model = light.for_size(model, size)
     return Network(model, *nets, (known.middle, known.end), (), size, 1.0)
-
-
-@pytest.fixture(scope="module")
-def walker() -> Iterator[ModuleType]:
-    torch = pytest.importorskip("torch", reason="the walker computes with torch")
-    from oracle import walker
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield walker
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

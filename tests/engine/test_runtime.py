@@ -14,7 +14,7 @@ from oneiro.runtime import TOLERANCE, blob_errors, is_installed, relative
 from oracle import small
 from oracle.small import SHAPE, Builder
 
-pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxruntime", reason="onnxruntime is the judge")
 
 Nets = Callable[..., Net]
 

@@ -1,8 +1,17 @@
-"""How far apart two arrays are."""
+"""How large an array is, and how far two are apart, by NumPy alone."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+# the norms of a gradient, for one picture
+NORMS_OF_NUMPY: dict[str, Callable[[Any], Any]] = {
+    "mean_abs": lambda g: np.abs(g).mean(),
+    "std": np.std,
+    "l1": lambda g: np.abs(g).sum(),
+    "l2": np.linalg.norm,
+}
 
 
 def distance(a: Any, b: Any) -> float:

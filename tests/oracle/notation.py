@@ -1,5 +1,6 @@
 """Models in ONNX's own notation, for tests that are about a graph and not about its weights."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,18 @@ from onnx import ModelProto, numpy_helper
 from oneiro import ModelError, Net
 
 
-def network(nodes: str, opset: int = 18, **constants: Any) -> ModelProto:
-    """A picture x to y by nodes in ONNX's own notation, `[name] y = Op <attribute = 1> (x)`."""
+def network(
+    nodes: str,
+    opset: int = 18,
+    declared: Sequence[int | str] = ("n", 3, "h", "w"),
+    **constants: Any,
+) -> ModelProto:
+    """A picture x to y by nodes in ONNX's own notation, `[name] y = Op <attribute = 1> (x)`.
+
+    `declared` are the sizes that the file gives x; those with a name may vary.
+    """
     header = f'<ir_version: 8, opset_import: ["": {opset}, "com.microsoft.nchwc": 1]>'
-    ends = "(float[n, 3, h, w] x) => (float[n, c, p, q] y)"
+    ends = f"(float[{', '.join(map(str, declared))}] x) => (float[n, c, p, q] y)"
     model = onnx.parser.parse_model(f"{header} network {ends} {{ {nodes} }}")
     tensors = [numpy_helper.from_array(np.asarray(a), name) for name, a in constants.items()]
     model.graph.initializer.extend(tensors)

@@ -18,14 +18,6 @@ SQUEEZENET = Path(__file__).parents[2] / "models" / "squeezenet1.1.onnx"
 
 
 @pytest.fixture
-def walker() -> ModuleType:
-    pytest.importorskip("torch", reason="the walker computes with torch")
-    from oracle import walker
-
-    return walker
-
-
-@pytest.fixture
 def blobs() -> Any:
     pytest.importorskip("onnxruntime", reason="onnxruntime judges the walker")
     return runtime.blobs

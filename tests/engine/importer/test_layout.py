@@ -15,11 +15,8 @@ W = np.random.default_rng(1).normal(size=(4, 3, 2, 1)).astype(np.float32)
 
 
 def channels_last(net_of: Callable[..., Net], nodes: str) -> Net:
-    model = network(nodes, w=W, k=np.float32([1, 2, 3]))
-    sizes = model.graph.input[0].type.tensor_type.shape.dim
-    for dim, size in zip(sizes, (1, 224, 224, 3), strict=True):
-        dim.dim_value = size
-    return net_of(model)
+    sizes = (1, 224, 224, 3)
+    return net_of(network(nodes, declared=sizes, w=W, k=np.float32([1, 2, 3])))
 
 
 def test_a_picture_that_the_file_turns_round(net_of: Callable[..., Net]) -> None:

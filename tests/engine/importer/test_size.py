@@ -20,9 +20,8 @@ SHUFFLE = """a = Reshape (x, apart) b = Transpose <perm = [0, 2, 1, 3, 4]> (a)
 @pytest.mark.parametrize("batch", [1, -1])
 def test_a_channel_shuffle_fits_any_size(net_of: Callable[..., Net], batch: int) -> None:
     apart, together = np.array([batch, 2, 3, 56, 28]), np.array([batch, 6, 56, 28])
-    model = network(SHUFFLE, apart=apart, together=together)
-    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 6
-    net = net_of(model)
+    wide = ("n", 6, "h", "w")
+    net = net_of(network(SHUFFLE, declared=wide, apart=apart, together=together))
     x = np.arange(2 * 6 * 5 * 7, dtype=np.float32).reshape(2, 6, 5, 7)
     np.testing.assert_array_equal(net.forward(x=x)["y"], x[:, [0, 3, 1, 4, 2, 5]])
     net.blobs["y"].diff = net.blobs["y"].data
@@ -45,15 +44,6 @@ def test_a_shuffle_somebody_looks_into_stays_as_it_is(net_of: Callable[..., Net]
     assert [type(node.layer).__name__ for node in net.nodes].count("Shape") == 0
 
 
-def declared(net_of: Callable[..., Net], nodes: str, *sizes: int, **constants: np.ndarray) -> Net:
-    """The net of a file that declares pictures of these sizes."""
-    model = network(nodes, **constants)
-    dims = model.graph.input[0].type.tensor_type.shape.dim
-    for dim, size in zip(dims, sizes, strict=True):
-        dim.dim_value = size
-    return net_of(model)
-
-
 @pytest.mark.parametrize(
     "wanted",
     ["", "b = Shape <end = 2> (a) size = Concat <axis = 0> (b, plane)"],
@@ -73,7 +63,7 @@ def test_a_resize_beside_another_blob_fits_any_size(
     constants = {"w": W, "plane": np.array([19, 15])}
     if not wanted:
         constants = {"w": W, "size": np.array([1, 4, 19, 15])}
-    net = declared(net_of, nodes, 1, 3, 20, 29, **constants)
+    net = net_of(network(nodes, declared=(1, 3, 20, 29), **constants))
     size = np.array([2, 4, 12, 9])  # what the exporter would have written for x
     free = net_of(network(nodes.replace(wanted, ""), w=W, size=size))
     x = np.random.default_rng(3).normal(size=(2, 3, 13, 17)).astype(np.float32)
@@ -87,7 +77,7 @@ def test_a_resize_beside_another_blob_fits_any_size(
 
 def test_a_resize_to_a_size_that_nothing_else_has_stays(net_of: Callable[..., Net]) -> None:
     nodes = 'a = Relu (x) y = Resize (a, "", "", size)'
-    net = declared(net_of, nodes, 1, 3, 20, 29, size=np.array([1, 3, 7, 5]))
+    net = net_of(network(nodes, declared=(1, 3, 20, 29), size=np.array([1, 3, 7, 5])))
     assert net.forward(x=np.ones((1, 3, 13, 17)))["y"].shape == (1, 3, 7, 5)
     assert [node.name for node in net.nodes] == ["a", "y"]
 
@@ -108,9 +98,8 @@ def test_declared_sizes_cost_no_memory(tmp_path: Path) -> None:
     """Of 1.6 TB nothing is made to find the shapes of other blobs."""
     nodes = """s = Shape (x) n = Mul (s, k) e = ConstantOfShape (n) m = Neg (e) q = Add (x, m)
         y = Resize (q, "", "", z)"""
-    model = network(nodes, k=np.array([1, 1, 1 << 16, 1 << 16]), z=np.array([1, 3, 9, 9]))
-    for dim, size in zip(model.graph.input[0].type.tensor_type.shape.dim, X.shape, strict=True):
-        dim.dim_value = size
+    constants = {"k": np.array([1, 1, 1 << 16, 1 << 16]), "z": np.array([1, 3, 9, 9])}
+    model = network(nodes, declared=X.shape, **constants)
     path = tmp_path / "net.onnx"
     path.write_bytes(model.SerializeToString())
     net = Net(path, max_bytes=1 << 20)

@@ -21,7 +21,7 @@ from oneiro.importer import ModelWarning
 from oneiro.methods.deepdream import Step, dream_sheet, zoom
 from oneiro.transform import edge_cropped, edge_padded, moved_closer, zoomed
 from oracle import notebook, small
-from oracle.measure import distance
+from oracle.measure import NORMS_OF_NUMPY, distance
 from oracle.notation import network
 
 ROOT = Path(__file__).parents[3]
@@ -262,15 +262,7 @@ def test_an_objective_of_ones_own(branches: Net) -> None:
 
 
 @pytest.mark.parametrize("smooth", [0.0, 1.5])
-@pytest.mark.parametrize(
-    ("norm", "size"),
-    [
-        ("mean_abs", lambda g: np.abs(g).mean()),
-        ("std", np.std),
-        ("l1", lambda g: np.abs(g).sum()),
-        ("l2", np.linalg.norm),
-    ],
-)
+@pytest.mark.parametrize(("norm", "size"), NORMS_OF_NUMPY.items())
 def test_norms_and_smoothing(
     branches: Net, norm: str, size: Callable[[Any], Any], smooth: float
 ) -> None:
