@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any, BinaryIO
 
 from oneiro.error import ModelError
 from oneiro.file import atomic_write, check_folder
+from oneiro.kernels.cache import folder
 
 from .registry import Entry
 
@@ -59,12 +59,7 @@ class Incoming:
 
 def place(entry: Entry) -> Path:
     """Where the file of a network is kept: in $ONEIRO_CACHE, or in this user's cache folder."""
-    folder = os.environ.get("ONEIRO_CACHE")
-    if not folder:
-        import platformdirs
-
-        folder = platformdirs.user_cache_dir("oneiro", appauthor=False)
-    return Path(folder) / entry.file
+    return folder() / entry.file
 
 
 def fetch(entry: Entry) -> Path:

@@ -27,7 +27,7 @@ HOMES = {
     "click": {"engine/cli/", "engine/__main__.py"},
     "rich": {"engine/cli/", "engine/__main__.py", "engine/listing.py"},
     "filelock": {"models/download.py"},
-    "platformdirs": {"models/download.py"},
+    "platformdirs": {"kernels/cache.py"},
     "pooch": {"models/download.py"},
     "requests": {"models/download.py"},  # pooch's own dependency
     "oneiro.models": {"engine/__init__.py", "engine/cli/"},
