@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import scipy.ndimage
 
+from oneiro.kernels.border import extend
 from oneiro.kernels.dispatch import Array
+from oneiro.kernels.zoom import zoom
 
 
 def octaves(x: Array, octave_n: int, octave_scale: float) -> list[Array]:
@@ -23,17 +24,14 @@ def octaves(x: Array, octave_n: int, octave_scale: float) -> list[Array]:
 
 def zoomed(x: Array, h: int, w: int) -> Array:
     """x (1, c, ., .) resampled bilinearly to h rows and w columns, corner to corner."""
-    if x.shape[2:] == (h, w):
-        return x
-    factors = (1, h / x.shape[2], w / x.shape[3])
-    return scipy.ndimage.zoom(x[0], factors, order=1)[None]
+    return x if x.shape[2:] == (h, w) else zoom(x, h, w)
 
 
 def edge_padded(x: Array, h: int, w: int) -> Array:
     """x (1, c, ., .) grown to h rows and w columns by repeating its edges on all sides."""
     more_h, more_w = h - x.shape[2], w - x.shape[3]
     ends = ((more_h // 2, more_h - more_h // 2), (more_w // 2, more_w - more_w // 2))
-    return np.pad(x, ((0, 0), (0, 0), *ends), mode="edge") if more_h or more_w else x
+    return extend(x, ((0, 0), (0, 0), *ends), "edge") if more_h or more_w else x
 
 
 def edge_cropped(x: Array, h: int, w: int) -> Array:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import scipy.ndimage
 
+from .array import DeviceArray, empty
 from .dispatch import Array, Case, kernel
+from .line import THREADS, dense, lines
+from .source import Source
 from .symbol import known, node
 
+BLUR = Source("blur.cu")
 TRUNCATE = 4.0  # standard deviations that the filter reaches, scipy's default
 
 
@@ -43,6 +48,19 @@ def wrapped(x: Array, axis: int, radius: int) -> Array:
     leading = [slice(None)] * axis
     last, first = around[(*leading, slice(-radius, None))], around[(*leading, slice(radius))]
     return np.concatenate([last, x, first], axis)
+
+
+@gaussian_blur.cuda
+def _(x: Any, sigma: float) -> DeviceArray:
+    radius = int(TRUNCATE * sigma + 0.5)
+    x = dense(x)
+    for axis in (2, 3) if radius else ():
+        y = empty(x.shape, x)
+        args = (y, x, lines(x.shape, axis), float(sigma), radius)
+        grid = -(-x.size // THREADS)
+        BLUR.launch("gaussian_blur", grid, THREADS, args, shared=4 * (radius + 1))
+        x = y
+    return x
 
 
 @gaussian_blur.cases

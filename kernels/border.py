@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
+from .array import DeviceArray, empty
 from .dispatch import Array, Case, kernel
 from .index import gather
+from .line import dense, lanes, launch, lines, resized
+from .pointwise import C_TYPES
 from .resample import resample, selection
+from .source import Source
 from .symbol import known, node
+
+BORDER = Source("border.cu")
 
 Widths = Sequence[tuple[int, int]]  # elements before and after each axis
 
@@ -104,11 +111,44 @@ def added(x: Array, part: Array, axis: int, start: int, stop: int | None) -> Arr
     return np.concatenate(pieces if stop is None else [*pieces, along(x, axis, stop, None)], axis)
 
 
+@extend.cuda
+def _(x: Any, widths: Widths, mode: str) -> DeviceArray:
+    for axis, (before, after) in enumerate(widths):
+        if before or after:
+            x = dense(x)
+            outer, size, inner = lines(x.shape, axis)
+            length = before + size + after
+            y = empty(resized(x.shape, axis, length), x)
+            wide = lanes(inner, x, y)
+            defines = {"MODE": mode.upper(), "TYPE": C_TYPES[x.dtype.name], "LANES": wide}
+            args = (y, x, outer, size, length, before, inner)
+            launch(BORDER, "extend", y.size // wide, args, defines)
+            x = y
+    return x
+
+
+@extend_backward.cuda
+def _(dy: Any, widths: Widths, mode: str) -> DeviceArray:
+    for axis, (before, after) in enumerate(widths):
+        if before or after:
+            dy = dense(dy)
+            outer, length, inner = lines(dy.shape, axis)
+            size = length - before - after
+            dx = empty(resized(dy.shape, axis, size), dy)
+            wide = lanes(inner, dx, dy)
+            args = (dx, dy, outer, size, length, before, inner)
+            defines = {"MODE": mode.upper(), "TYPE": "float", "LANES": wide}
+            launch(BORDER, "extend_backward", dx.size // wide, args, defines)
+            dy = dx
+    return dy
+
+
 @extend.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
     for mode in SOURCES:
         for widths in ([(0, 0), (1, 2), (4, 3), (0, 1)], [(0, 0), (0, 0), (2, 0), (5, 6)]):
-            yield random.normal(size=(2, 3, 5, 7)), widths, mode
+            yield random.normal(size=(2, 4, 5, 7)), widths, mode
+            yield random.normal(size=(5, 7)), widths[2:], mode
 
 
 @extend_backward.cases

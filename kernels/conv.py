@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
+from . import conv_cuda
 from .dispatch import Array, Case, kernel
+from .pointwise import NONE, Epilogue
 from .symbol import Shape, cut, known, node
 from .window import Window, padded, padded_shape, sliding_window, unpadded
 
@@ -142,6 +145,34 @@ def _(dy: Array, w: Array, shape: Shape, window: Window, group: int) -> Array:
     return cut(dx, far, known(shape))
 
 
+@conv.cuda
+def _(
+    x: Array,
+    w: Array,
+    b: Array | None,
+    window: Window,
+    group: int,
+    epilogue: Epilogue = NONE,
+) -> Any:
+    if not conv_cuda.can(x, w, epilogue):
+        return conv.on_host(x, w, b, window, group)
+    return conv_cuda.conv(x, w, b, window, group, epilogue)
+
+
+@conv_backward.cuda
+def _(
+    dy: Array,
+    w: Array,
+    shape: Shape,
+    window: Window,
+    group: int,
+    epilogue: Epilogue = NONE,
+) -> Any:
+    if not conv_cuda.can(dy, w, epilogue):
+        return conv_backward.on_host(dy, w, shape, window, group)
+    return conv_cuda.conv_backward(dy, w, shape, window, group, epilogue)
+
+
 def swapped(w: Array, group: int) -> Array:
     """Filters with inputs and outputs exchanged inside each group."""
     outputs, inputs, *kernel = w.shape
@@ -160,6 +191,19 @@ WINDOWS = [
 ]
 
 
+# Devices have kernels of their own for some of these: the shape of x, filters, window, groups.
+OTHERS = [
+    ((1, 3, 17, 22), 20, sliding_window((7, 7), (2, 2), (3, 3, 3, 3)), 1),  # a first layer
+    ((1, 4, 11, 15), 9, sliding_window((3, 5), (4, 4), (0, 1, 2, 2)), 1),  # phases without a tap
+    ((2, 17, 5, 18), 3, sliding_window((3, 3), (2, 1), (1, 1, 0, 1)), 1),  # to a picture
+    ((1, 8, 7, 10), 8, sliding_window((3, 3), (2, 2), (1, 1, 1, 1)), 8),  # depthwise
+    ((1, 16, 7, 9), 20, sliding_window((3, 3), (1, 1), (1, 1, 1, 1)), 1),  # channels in fours
+    ((2, 32, 6, 5), 32, sliding_window((1, 3), (1, 2), (0, 1, 0, 0)), 2),
+    ((2, 6, 23), 4, sliding_window((5,), (2,), (2, 1)), 2),
+    ((1, 4, 5, 6, 7), 6, sliding_window((3, 1, 2), (2, 1, 3), (1, 0, 1, 0, 0, 1)), 2),
+]
+
+
 @conv.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
     x = random.normal(size=(2, 6, 11, 14))
@@ -167,6 +211,9 @@ def _(random: np.random.Generator) -> Iterator[Case]:
         for group, b in ((1, random.normal(size=8)), (2, None), (6, None)):
             outputs = 12 if group == 6 else 8
             yield x, random.normal(size=(outputs, 6 // group, *case.kernel)), b, case, group
+    for shape, outputs, case, group in OTHERS:
+        w = random.normal(size=(outputs, shape[1] // group, *case.kernel))
+        yield random.normal(size=shape), w, random.normal(size=outputs), case, group
 
 
 @conv_backward.cases

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
+from .array import DeviceArray, empty
 from .dispatch import Array, Case, kernel
+from .line import dense, launch, lines
+from .pointwise import C_TYPES
+from .source import Source
 from .symbol import node
+
+CUMULATIVE = Source("cumulative.cu")
 
 
 @kernel
@@ -28,6 +35,16 @@ def cumulative_sum(x: Array, axis: int, exclusive: bool, reverse: bool) -> Array
 @cumulative_sum.onnx
 def _(x: Array, axis: int, exclusive: bool, reverse: bool) -> Array:
     return node("CumSum", x, np.array(axis), exclusive=int(exclusive), reverse=int(reverse))
+
+
+@cumulative_sum.cuda
+def _(x: Any, axis: int, exclusive: bool, reverse: bool) -> DeviceArray:
+    x = dense(x)
+    y = empty(x.shape, x)
+    outer, size, inner = lines(x.shape, axis)
+    args = (y, x, outer, size, inner, exclusive, reverse)
+    launch(CUMULATIVE, "cumulative_sum", outer * inner, args, {"TYPE": C_TYPES[x.dtype.name]})
+    return y
 
 
 @cumulative_sum.cases

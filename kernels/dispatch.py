@@ -1,20 +1,27 @@
 """One function, several implementations, chosen by the home of its arrays.
 
 The NumPy half of a kernel is its specification: readable, any float type, checked by its adjoint.
-Twins are proven by parity with it. A kernel without a twin runs its specification on whatever
-array came: symbols understand it when it is written in the NumPy functions that they answer to.
+Twins are proven by parity with it: on symbols, where the twin writes ONNX nodes (without one the
+specification runs, as symbols understand the NumPy functions it is written in), and on devices,
+where it launches CUDA (without one the specification runs on the host).
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, ParamSpec, TypeVar
+import logging
+import statistics
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]  # also stands for a Symbol, which behaves like one
+log = logging.getLogger(__name__)
+
+Run = Callable[[dict[str, Any]], dict[str, Any]]
+Array = npt.NDArray[Any]  # also stands for a Symbol or a DeviceArray, which behave like one
 Case = tuple[Any, ...]
 
 P = ParamSpec("P")
@@ -30,7 +37,7 @@ class Kernel(Generic[P, R]):
         functools.update_wrapper(self, specification)
         self.name = specification.__name__
         self.specification = specification
-        self.twins: dict[str, Callable[P, R]] = {}
+        self.twins: dict[str, Callable[..., R]] = {}
         self.draw: Callable[[np.random.Generator], Iterator[Case]] | None = None
         KERNELS[self.name] = self
 
@@ -38,18 +45,41 @@ class Kernel(Generic[P, R]):
         return self.name
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        where = home((*args, *kwargs.values()))
+        values = (*args, *kwargs.values())
+        where = home(values)
         implementation = self.twins.get(where, self.specification)
         if where == "symbol":
             graph = next(arg.graph for arg in args if is_symbol(arg))  # type: ignore[attr-defined]
             result: R = graph.call(self, implementation, args, kwargs)
             return result
+        if where == "device" and where not in self.twins:
+            return self.on_host(*args, **kwargs)
         return implementation(*args, **kwargs)
 
     def onnx(self, twin: Callable[P, R]) -> Callable[P, R]:
         """Decorate the twin on symbols: the same function as ONNX nodes."""
         self.twins["symbol"] = twin
         return twin
+
+    def cuda(self, twin: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorate the twin on devices: what it launches runs on a GPU and in the emulator.
+
+        It may take an `epilogue` besides, see pointwise.py.
+        """
+        self.twins["device"] = twin
+        return twin
+
+    def on_host(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the specification on copies in the host's memory: for what is rare on devices."""
+        values: tuple[Any, ...] = (*args, *kwargs.values())
+        device = next(value.device for value in values if is_device(value))
+        log.debug("%s has no kernel for these arguments on %s: it runs on the host", self, device)
+        moved = [np.asarray(value) if is_device(value) else value for value in args]
+        named = {k: np.asarray(v) if is_device(v) else v for k, v in kwargs.items()}
+        result: Any = self.specification(*moved, **named)  # type: ignore[arg-type]
+        if isinstance(result, tuple):
+            return tuple(device.place(value) for value in result)  # type: ignore[return-value]
+        return device.place(result)
 
     def cases(self, draw: Callable[[np.random.Generator], Iterator[Case]]) -> None:
         """Decorate draw(random), which yields the arguments of calls that every twin must pass."""
@@ -60,11 +90,13 @@ kernel = Kernel
 
 
 def home(values: Iterable[Any]) -> str:
-    """Where arrays live: "symbol" if there is one among `values`, "numpy" otherwise.
+    """Where arrays live: "symbol" or "device" if one of `values` does, "numpy" otherwise.
 
-    NumPy arrays beside a symbol are constants of its graph.
+    Other arrays beside a symbol are constants of its graph; NumPy arrays beside one on a device
+    are copied to it by kernels that read them there.
     """
-    return "symbol" if any(map(is_symbol, values)) else "numpy"
+    homes = {getattr(type(value), "home", None) for value in values}
+    return "symbol" if "symbol" in homes else "device" if "device" in homes else "numpy"
 
 
 def is_symbol(value: Any) -> bool:
@@ -72,13 +104,337 @@ def is_symbol(value: Any) -> bool:
     return getattr(type(value), "home", None) == "symbol"
 
 
+def is_device(value: Any) -> bool:
+    """Are the value's numbers in the memory of a device? See array.py."""
+    return getattr(type(value), "home", None) == "device"
+
+
 def alike(value: Any, model: Any) -> Any:
     """`value` in the type of `model`, and at its home: an array beside a symbol becomes one."""
     if value.dtype != model.dtype:
         value = value.astype(model.dtype)
-    return value + np.zeros_like(model) if is_symbol(model) and not is_symbol(value) else value
+    if is_symbol(model) and not is_symbol(value):
+        return value + np.zeros_like(model)
+    return model.device.place(value) if is_device(model) else value
 
 
 def own(array: Array) -> Array:
     """An array that may be written to without changing another; a symbol is a value as it is."""
-    return array.copy() if isinstance(array, np.ndarray) else array
+    return array if is_symbol(array) else array.copy()
+
+
+DEVICES = ("auto", "cpu", "cuda", "emulator")
+PRECISIONS = ("exact", "tf32", "half")  # how devices multiply in convolutions
+
+
+class DeviceError(Exception):
+    """A device cannot be had, or cannot do what was asked of it."""
+
+
+class Device(Protocol):
+    """Memory, and kernels that run on it. Two devices of one kind are interchangeable."""
+
+    precision: str
+    processors: int  # blocks that can run at a time, at least
+    capability: tuple[int, int]  # what its tensor cores can, as CUDA counts
+    crossings: int  # how often arrays went to the device or came from it
+
+    @property
+    def fingerprint(self) -> tuple[str, ...]:
+        """What decides which kernel is fast; nothing where times mean nothing."""
+
+    def allocate(self, shape: tuple[int, ...], dtype: Any, strides: tuple[int, ...]) -> Any:
+        """Memory for a dense array; strides in bytes."""
+
+    def upload(self, array: Array) -> Any:
+        """A copy of a dense array in C order."""
+
+    def download(self, raw: Any) -> Array:
+        """The same in the host's memory."""
+
+    def view(self, raw: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+        """The same memory from its first element on, seen otherwise; strides in bytes."""
+
+    def address(self, raw: Any) -> int:
+        """Where its first element is."""
+
+    def place(self, value: Any) -> Any:
+        """A NumPy array as a DeviceArray of here."""
+
+    def launch(
+        self,
+        name: str,
+        code: str,
+        function: str,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        args: Sequence[Any],
+        shared: int,
+    ) -> None:
+        """Run a function of this CUDA text, which stands in the file `name`."""
+
+    def captured(self, run: Run) -> Run:
+        """The same function of arrays by name, for shapes that never change, in fewer launches."""
+
+    def seconds(self, run: Callable[[], Any]) -> float:
+        """How long a call takes: a median, once it is warm."""
+
+
+class Memory:
+    """What both devices have in common."""
+
+    def __init__(self, precision: str) -> None:
+        self.precision = precision
+        self.crossings = 0
+
+    def place(self, value: Any) -> Any:
+        """A NumPy array as a DeviceArray of here; what is here already stays as it is."""
+        from .array import place
+
+        return place(value, self)  # type: ignore[arg-type]
+
+
+class Emulator(Memory):
+    """The CPU in place of a GPU: it runs the same CUDA text, slowly, and sees its mistakes.
+
+    `mode` "check" finds accesses out of bounds, races, and what was never written; "fast" runs
+    whole networks. `schedule` is the order of the threads: "order", "reverse", or "random".
+    """
+
+    processors = 4
+    capability = (9, 0)
+    fingerprint = ()
+
+    def __init__(
+        self,
+        precision: str = "exact",
+        mode: str = "fast",
+        schedule: str = "order",
+        seed: int = 1,
+    ) -> None:
+        super().__init__(precision)
+        self.mode = mode
+        self.schedule = schedule
+        self.seed = seed
+
+    def __str__(self) -> str:
+        return "emulator"
+
+    def allocate(self, shape: tuple[int, ...], dtype: Any, strides: tuple[int, ...]) -> Any:
+        """Memory that is full of NaN, so that what is not written shows."""
+        size = int(np.prod(shape, dtype=np.int64))
+        memory = np.full(size, np.nan if dtype.kind == "f" else 77, dtype)
+        return np.ndarray(shape, dtype, memory, 0, strides)
+
+    def upload(self, array: Array) -> Any:
+        self.crossings += 1
+        return array.copy()
+
+    def download(self, raw: Any) -> Array:
+        self.crossings += 1
+        return raw.copy()
+
+    def address(self, raw: Any) -> int:
+        return raw.ctypes.data
+
+    def view(self, raw: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+        whole = raw
+        while isinstance(whole.base, np.ndarray):
+            whole = whole.base
+        return np.ndarray(shape, raw.dtype, whole, raw.ctypes.data - whole.ctypes.data, strides)
+
+    def launch(
+        self,
+        name: str,
+        code: str,
+        function: str,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        args: Sequence[Any],
+        shared: int,
+    ) -> None:
+        run = emulated(code, self.mode).function(function)
+        run(grid, block, args, shared, schedule=self.schedule, seed=self.seed)
+
+    def captured(self, run: Run) -> Run:
+        return run
+
+    def seconds(self, run: Callable[[], Any]) -> float:
+        raise DeviceError("the emulator's times say nothing of a GPU's")
+
+
+@functools.lru_cache(1024)
+def emulated(code: str, mode: str) -> Any:
+    """The text, compiled for this machine's CPU."""
+    from .emulator import Module
+
+    return Module(code, mode)
+
+
+class Cuda(Memory):
+    """A GPU: CuPy's memory, streams and launches, and cubins of our own compiler call."""
+
+    def __init__(self, precision: str = "exact") -> None:
+        super().__init__(precision)
+        self.cupy = imported_cupy()
+        properties = self.cupy.cuda.runtime.getDeviceProperties(self.cupy.cuda.Device().id)
+        self.title = properties["name"].decode()
+        self.processors = properties["multiProcessorCount"]
+        self.capability = (properties["major"], properties["minor"])
+        self.functions: dict[tuple[str, str], Any] = {}
+        self.compiling = threading.Lock()
+
+    def __str__(self) -> str:
+        return f"cuda ({self.title})"
+
+    def allocate(self, shape: tuple[int, ...], dtype: Any, strides: tuple[int, ...]) -> Any:
+        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        memory = self.cupy.cuda.alloc(size)
+        return self.cupy.ndarray(shape, dtype, memory, strides)
+
+    def upload(self, array: Array) -> Any:
+        self.crossings += 1
+        return self.cupy.asarray(array)
+
+    def download(self, raw: Any) -> Array:
+        self.crossings += 1
+        return self.cupy.asnumpy(raw)
+
+    def address(self, raw: Any) -> int:
+        return raw.data.ptr
+
+    def view(self, raw: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+        return self.cupy.ndarray(shape, raw.dtype, raw.data, strides)
+
+    def launch(
+        self,
+        name: str,
+        code: str,
+        function: str,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        args: Sequence[Any],
+        shared: int,
+    ) -> None:
+        run = self.functions.get((code, function)) or self.loaded(name, code, function)
+        if shared > 48 << 10:
+            # above that a kernel has to ask for it
+            driver = self.cupy.cuda.driver
+            driver.funcSetAttribute(run.ptr, LARGER_SHARED, shared)
+        run(grid, block, tuple(args), shared_mem=shared)
+
+    def loaded(self, name: str, code: str, function: str) -> Any:
+        """The kernel on the GPU, compiled for it."""
+        from . import nvrtc
+
+        with self.compiling:
+            module = self.cupy.cuda.function.Module()
+            module.load(nvrtc.cubin(code, name, nvrtc.architecture(*self.capability)))
+            run = self.functions[code, function] = module.get_function(function)
+        return run
+
+    @functools.cached_property
+    def fingerprint(self) -> tuple[str, ...]:
+        from . import nvrtc
+
+        driver = self.cupy.cuda.runtime.driverGetVersion()
+        return self.title, str(self.capability), str(driver), str(nvrtc.version())
+
+    def captured(self, run: Run) -> Run:
+        return CudaGraph(self, run)
+
+    def seconds(self, run: Callable[[], Any]) -> float:
+        """The median of ROUNDS, each of REPEATS calls as one CUDA graph."""
+        cuda = self.cupy.cuda
+        pool = cuda.MemoryPool()
+        with cuda.Stream() as stream, cuda.using_allocator(pool.malloc):
+            run()
+            stream.synchronize()
+            stream.begin_capture()
+            for _ in range(REPEATS):
+                run()
+            graph = stream.end_capture()
+            graph.launch(stream)
+            times = []
+            for _ in range(ROUNDS):
+                start, end = cuda.Event(), cuda.Event()
+                start.record(stream)
+                graph.launch(stream)
+                end.record(stream)
+                end.synchronize()
+                times.append(cuda.get_elapsed_time(start, end))
+        return statistics.median(times) / 1e3 / REPEATS
+
+
+class CudaGraph:
+    """A function of arrays by name as one CUDA graph: captured at the second call, then replayed.
+
+    Its memory is its own: inputs are copied to where the graph reads them, results to where the
+    caller may keep them. A function that waits for the host cannot be captured, and runs as it is.
+    """
+
+    def __init__(self, device: Cuda, run: Run) -> None:
+        cuda = device.cupy.cuda
+        self.device = device
+        self.run = run
+        self.pool = cuda.MemoryPool()
+        self.allocator = cuda.using_allocator
+        self.stream = cuda.Stream()
+        self.graph: Any = None
+        self.inputs: dict[str, Any] = {}
+        self.results: dict[str, Any] = {}
+        self.waits = False
+
+    def __call__(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        if self.waits:
+            return self.run(inputs)
+        with self.stream:
+            if self.graph is None:
+                return self.recorded(inputs)
+            for name, value in inputs.items():
+                self.inputs[name][...] = value
+            self.graph.launch(self.stream)
+            return {name: value.copy() for name, value in self.results.items()}
+
+    def recorded(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Run once as it is, which compiles and takes memory, and once more to be captured."""
+        self.inputs = {name: value.copy() for name, value in inputs.items()}
+        before = self.device.crossings
+        results = {name: value.copy() for name, value in self.from_pool().items()}
+        self.waits = self.device.crossings > before
+        if not self.waits:
+            self.stream.begin_capture()
+            self.results = self.from_pool()
+            self.graph = self.stream.end_capture()
+        return results
+
+    def from_pool(self) -> dict[str, Any]:
+        """Run on memory that nobody else gets, even when it is free: the graph writes there."""
+        with self.allocator(self.pool.malloc):
+            return self.run(dict(self.inputs))
+
+
+def device_named(name: str, precision: str) -> Device:
+    """The device "emulator", or "cuda" (also called "auto"); raises DeviceError without one."""
+    return Emulator(precision) if name == "emulator" else Cuda(precision)
+
+
+REPEATS, ROUNDS = 20, 5  # of a call that is measured
+LARGER_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+
+
+def imported_cupy() -> Any:
+    """CuPy, once it is known to find a GPU; raises DeviceError, which says what to install."""
+    extras = "pip install 'oneiro[cuda13]' (or 'oneiro[cuda12]' for a driver below 580)"
+    try:
+        import cupy
+    except ImportError as error:
+        raise DeviceError(f"device 'cuda' needs CuPy: {extras}") from error
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        text = f"CuPy finds no GPU: {error}; is its driver installed, and new enough?"
+        raise DeviceError(f"{text} {extras}") from error
+    if not count:
+        raise DeviceError("CuPy finds no GPU")
+    return cupy

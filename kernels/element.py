@@ -9,15 +9,18 @@ import numpy as np
 import scipy.special
 
 from .dispatch import Array, Case, kernel
+from .pointwise import pointwise
 from .symbol import by_element, node
 
 
+@pointwise("erf({0})")
 @kernel
 def erf(x: Array) -> Array:
     """2 / sqrt(pi) times the integral of exp(-t**2) from 0 to x."""
     return scipy.special.erf(x)
 
 
+@pointwise("({0} > 0 ? {0} : 0) + log1p(exp(-fabs({0})))")
 @kernel
 def softplus(x: Array) -> Array:
     """log(1 + exp(x)), the smooth max(x, 0), without overflow for any x."""

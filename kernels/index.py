@@ -11,15 +11,31 @@ from typing import Any
 
 import numpy as np
 
+from .array import DeviceArray, contiguous, empty, laid_out
 from .dispatch import Array, Case, kernel
+from .layout import filled
+from .line import THREADS, dense, lanes, launch, lines, resized, together
+from .pointwise import C_TYPES
 from .shape import arange
+from .source import Source
 from .symbol import Shape, Symbol, bounded, known, node, picked, vector, zeros
+
+INDEX = Source("index.cu")
 
 REDUCTIONS: dict[str, np.ufunc] = {
     "add": np.add,
     "mul": np.multiply,
     "max": np.maximum,
     "min": np.minimum,
+}
+
+# what index.cu makes of an element and an update of it
+JOINS = {
+    "none": "(update)",
+    "add": "((old) + (update))",
+    "mul": "((old) * (update))",
+    "max": "((old) > (update) || (old) != (old) ? (old) : (update))",
+    "min": "((old) < (update) || (old) != (old) ? (old) : (update))",
 }
 
 Places = tuple[Any, ...]  # an index array for each axis, for NumPy's own indexing
@@ -188,10 +204,187 @@ def _(dy: Array, key: tuple[slice, ...], shape: Shape) -> Array:
     return dy
 
 
+@gather.cuda
+def _(x: Any, indices: Any, axis: int) -> DeviceArray:
+    x, indices = together(x, indices)
+    x = dense(x)
+    outer, size, inner = lines(x.shape, axis)
+    y = empty(resized(x.shape, axis, indices.size), x)
+    read_rows(y, x, indices, (outer, indices.size, size, inner))
+    return y.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+
+
+@gather_backward.cuda
+def _(dy: Any, indices: Any, shape: Shape, axis: int) -> DeviceArray:
+    dy, indices = together(dy, indices)
+    rows = dense(dy.reshape(resized(shape, axis, indices.size)))
+    dx = empty(shape, dy)
+    outer, size, inner = lines(shape, axis)
+    write_rows(dx, None, rows, indices, (outer, indices.size, size, inner))
+    return dx
+
+
+@gather_elements.cuda
+def _(x: Any, indices: Any, axis: int) -> DeviceArray:
+    x, indices = together(x, indices)
+    x, indices = axis_last(beside_only(x, indices.shape, axis), axis), axis_last(indices, axis)
+    y = in_c_order(indices.shape, x)
+    sizes = (math.prod(x.shape[:-1]), indices.shape[-1], x.shape[-1], 1)
+    read_rows(y, x, indices, sizes, own=True)
+    return np.moveaxis(y, -1, axis)
+
+
+@scatter_elements.cuda
+def _(x: Any, indices: Any, updates: Any, axis: int, reduction: str) -> DeviceArray:
+    x, indices, updates = together(x, indices, updates)
+    part = axis_last(beside_only(x, indices.shape, axis), axis)
+    indices, updates = axis_last(indices, axis), axis_last(updates, axis)
+    made = in_c_order(part.shape, x)
+    sizes = (math.prod(part.shape[:-1]), indices.shape[-1], part.shape[-1], 1)
+    write_rows(made, part, updates, indices, sizes, own=True, reduction=reduction)
+    made = np.moveaxis(made, -1, axis)
+    if made.shape == x.shape:
+        return made
+    y = x.copy()
+    y[tuple(slice(n) for n in made.shape)] = made
+    return y
+
+
+@gather_elements_backward.cuda
+def _(dy: Any, indices: Any, shape: Shape, axis: int) -> Any:
+    dy, indices = together(dy, indices)
+    zeros: Any = filled(shape, 0, dy)
+    return scatter_elements(zeros, indices, dy, axis, "add")
+
+
+@gather_nd.cuda
+def _(x: Any, indices: Any, batch_dims: int) -> DeviceArray:
+    x, indices = together(x, indices)
+    y = in_c_order((*indices.shape[:-1], *x.shape[batch_dims + indices.shape[-1] :]), x)
+    rows, sizes = numbered(indices, x.shape, batch_dims)
+    read_rows(y, contiguous(x), rows, sizes, own=True)
+    return y
+
+
+@gather_nd_backward.cuda
+def _(dy: Any, indices: Any, shape: Shape, batch_dims: int) -> DeviceArray:
+    dy, indices = together(dy, indices)
+    dx = in_c_order(shape, dy)
+    rows, sizes = numbered(indices, shape, batch_dims)
+    write_rows(dx, None, contiguous(dy), rows, sizes, own=True)
+    return dx
+
+
+@scatter_nd.cuda
+def _(x: Any, indices: Any, updates: Any, reduction: str) -> DeviceArray:
+    x, indices, updates = together(x, indices, updates)
+    y = in_c_order(x.shape, x)
+    rows, sizes = numbered(indices, x.shape, 0)
+    write_rows(y, contiguous(x), contiguous(updates), rows, sizes, reduction=reduction)
+    return y
+
+
+@slice_backward.cuda
+def _(dy: Any, key: tuple[slice, ...], shape: Shape) -> DeviceArray:
+    for axis, part in bounded(key).items():
+        dy = dense(dy)
+        dx = empty(resized(dy.shape, axis, shape[axis]), dy)
+        outer, count, inner = lines(dy.shape, axis)
+        start, _, step = part.indices(shape[axis])
+        wide = lanes(inner, dx, dy)
+        args = (dx, dy, outer, count, shape[axis], inner, start, step)
+        defines = {"LANES": wide, "TYPE": C_TYPES[dy.dtype.name]}
+        launch(INDEX, "spread", dx.size // wide, args, defines)
+        dy = dx
+    return dy
+
+
+def read_rows(
+    y: DeviceArray,
+    x: DeviceArray,
+    indices: DeviceArray,
+    sizes: tuple[int, int, int, int],
+    own: bool = False,
+) -> None:
+    """Fill y (outer, count, inner) with rows of x (outer, size, inner).
+
+    `sizes` are outer, count, size and inner; `indices` are (count,), or (outer, count) where each
+    of the outer ones has its `own`.
+    """
+    wide = lanes(sizes[3], y, x)
+    indices, types = as_index(indices, x)
+    args = (y, x, indices, *sizes, own)
+    launch(INDEX, "gather", y.size // wide, args, {"LANES": wide, **types})
+
+
+def write_rows(
+    y: DeviceArray,
+    x: DeviceArray | None,
+    updates: DeviceArray,
+    indices: DeviceArray,
+    sizes: tuple[int, int, int, int],
+    own: bool = False,
+    reduction: str = "add",
+) -> None:
+    """Fill y with x (outer, size, inner), or zeros, joined with `updates` (outer, count, inner).
+
+    The rest is as in `read_rows`.
+    """
+    outer, count, size, inner = sizes
+    indices, types = as_index(indices, updates)
+    wide = min(1 << max(inner - 1, 0).bit_length(), THREADS)
+    block = (wide, THREADS // wide)
+    tiles = -(-size // block[1])
+    grid = (outer * tiles, -(-inner // wide))
+    args = (y, x, updates, indices, tiles, count, size, inner, own)
+    defines = {**types, "JOIN(old, update)": JOINS[reduction]}
+    INDEX.launch("scatter", grid, block, args, defines=defines)
+
+
+def as_index(indices: DeviceArray, values: DeviceArray) -> tuple[DeviceArray, dict[str, str]]:
+    """The indices as index.cu reads them, and what they and the values are called in C."""
+    if indices.dtype not in (np.int32, np.int64):
+        indices = indices.astype(np.int64)
+    names = {"INDEX": C_TYPES[indices.dtype.name], "TYPE": C_TYPES[values.dtype.name]}
+    return contiguous(indices), names
+
+
+def in_c_order(shape: Shape, like: DeviceArray) -> Any:
+    """A dense array for results whose last axis is innermost."""
+    return laid_out(shape, like, like.dtype, range(len(shape)))
+
+
+def axis_last(x: Any, axis: int) -> DeviceArray:
+    """x with this axis behind the others, in C order."""
+    return contiguous(np.moveaxis(x, axis, -1))
+
+
+def beside_only(x: DeviceArray, shape: Shape, axis: int) -> DeviceArray:
+    """x without what has no neighbour in an array of `shape`, along all axes but one."""
+    return x[tuple(slice(None if a == axis % x.ndim else n) for a, n in enumerate(shape))]
+
+
+def numbered(
+    indices: DeviceArray, shape: Shape, batch_dims: int
+) -> tuple[Any, tuple[int, int, int, int]]:
+    """Each row of `indices` as a number, among all places that such rows name, and `sizes`."""
+    columns = indices.shape[-1]
+    named = shape[batch_dims : batch_dims + columns]
+    rows: Any = None
+    for column, size in enumerate(named):
+        index: Any = indices[..., column]
+        index = np.where(index < 0, index + size, index)
+        rows = index if rows is None else rows * size + index
+    outer = math.prod(shape[:batch_dims])
+    count = math.prod(indices.shape[batch_dims:-1])
+    return rows, (outer, count, math.prod(named), math.prod(shape[batch_dims + columns :]))
+
+
 @gather.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
     x = random.normal(size=(2, 3, 5, 7))
     yield x, np.array([2, -1, 0, 2, -3]), 1
+    yield random.normal(size=(2, 4, 5, 7)), np.array([6, -1, 0]), 3
     yield x, np.array([[1, -6, 3], [0, 0, -1]]), 3
     yield x, np.array(-2), 2
 
@@ -228,6 +421,8 @@ def _(random: np.random.Generator) -> Iterator[Case]:
         once = random.permuted(np.broadcast_to(np.arange(6), (2, 3, 7, 6)), axis=-1)
         once = np.moveaxis(once, -1, 1)[:, :4]
         yield x, once if reduction == "none" else twice, updates, 1, reduction
+    whole = random.integers(9, size=(2, 5))
+    yield whole, np.array([[4, 1]]), np.array([[11, 12]]), 1, "none"
 
 
 @gather_nd.cases

@@ -1,13 +1,19 @@
-"""Sums over neighbouring channels, the heart of local response normalisation."""
+"""Local response normalisation, and sums over neighbouring channels, which are its heart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
+from .array import DeviceArray, channels_last, laid_out
 from .dispatch import Array, Case, kernel
+from .line import THREADS
+from .source import Source
 from .symbol import known, node
+
+LRN = Source("lrn.cu")
 
 LARGEST = 4096  # channels of an exported sum, which is a matrix of channels x channels
 
@@ -27,6 +33,33 @@ def channel_sum(x: Array, before: int, after: int) -> Array:
     return y
 
 
+@kernel
+def lrn(x: Array, size: int, alpha: float, beta: float, bias: float) -> tuple[Array, Array, Array]:
+    """x divided by a power of the squares in the neighbouring channels (AlexNet).
+
+    y = x * scale ** -beta, scale = bias + alpha / size * (sum of x**2 over `size` channels), all
+    (n, c, ...). Returns y, scale, and scale ** -beta; the last two for the way back.
+    """
+    scale = bias + alpha / size * channel_sum(x * x, *reach(size))
+    shrink = scale**-beta
+    return x * shrink, scale, shrink
+
+
+@kernel
+def lrn_backward(
+    dy: Array, x: Array, scale: Array, shrink: Array, size: int, alpha: float, beta: float
+) -> Array:
+    """The gradient in x, of which lrn made `scale` and `shrink`."""
+    before, after = reach(size)
+    shared = channel_sum(dy * x * shrink / scale, after, before)
+    return dy * shrink - (2 * alpha * beta / size) * x * shared
+
+
+def reach(size: int) -> tuple[int, int]:
+    """Channels before and after the middle one; even sizes reach one further up."""
+    return (size - 1) // 2, size // 2
+
+
 @channel_sum.onnx
 def _(x: Array, before: int, after: int) -> Array:
     # a 1x1 convolution by a banded matrix: runtimes have no faster way to add channels
@@ -39,8 +72,73 @@ def _(x: Array, before: int, after: int) -> Array:
     return node("Conv", x, filters, dims=known(x.shape))
 
 
+@channel_sum.cuda
+def _(x: Any, before: int, after: int) -> DeviceArray:
+    return over_neighbours("channel_sum", 1, (x,), before, after)[0]
+
+
+@lrn.cuda
+def _(x: Any, size: int, alpha: float, beta: float, bias: float) -> tuple[DeviceArray, ...]:
+    numbers = (float(alpha / size), float(beta), float(bias))
+    return over_neighbours("lrn", 3, (x,), *reach(size), *numbers)
+
+
+@lrn_backward.cuda
+def _(
+    dy: Any,
+    x: Any,
+    scale: Any,
+    shrink: Any,
+    size: int,
+    alpha: float,
+    beta: float,
+) -> DeviceArray:
+    before, after = reach(size)
+    gain = 2 * alpha * beta / size
+    return over_neighbours("lrn_backward", 1, (dy, x, scale, shrink), after, before, gain)[0]
+
+
+def over_neighbours(
+    function: str,
+    results: int,
+    arrays: tuple[DeviceArray, ...],
+    below: int,
+    above: int,
+    *numbers: float,
+) -> tuple[DeviceArray, ...]:
+    """Launch a function of lrn.cu; all arrays have one shape, and so have its results."""
+    arrays = tuple(channels_last(array) for array in arrays)
+    x = arrays[0]
+    order = (0, *range(2, x.ndim), 1)
+    made = tuple(laid_out(x.shape, x, x.dtype, order) for _ in range(results))
+    farthest = x.shape[1] - 1
+    below, above = min(below, farthest), min(above, farthest)
+    args = (*made, *arrays, x.size, x.shape[1], below, above, *numbers)
+    shared = 4 * (below + THREADS + above)
+    LRN.launch(function, -(-x.size // THREADS), THREADS, args, shared=shared)
+    return made
+
+
 @channel_sum.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
     yield random.normal(size=(2, 7, 3, 5)), 1, 2
     yield random.normal(size=(1, 6, 5, 4)), 2, 2
     yield random.normal(size=(1, 2, 5, 4)), 3, 2  # fewer channels than the sum reaches
+
+
+@lrn.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    for shape, size in SIZES:
+        yield random.normal(size=shape), size, 2.0, 0.8, 1.5
+
+
+@lrn_backward.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    for shape, size in SIZES:
+        x, dy = random.normal(size=(2, *shape))
+        _, scale, shrink = lrn.specification(x, size, 2.0, 0.8, 1.5)
+        yield dy, x, scale, shrink, size, 2.0, 0.8
+
+
+# more than a block of one picture, an even size, one beyond the channels, other numbers of axes
+SIZES = [((2, 7, 6, 5), 3), ((1, 6, 5, 4), 4), ((1, 3, 5, 4), 9), ((2, 7, 3), 5)]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from .dispatch import Array, Case, kernel
+from .index import gather
+from .line import together
 from .symbol import known, node
 
 BLOCK = 1 << 22  # scores held at a time
@@ -18,9 +21,14 @@ def best_match(x: Array, features: Array) -> Array:
 
     The first of equal products wins. Done in blocks: the whole table would hold n * m scores.
     """
+    return features[winners(x, features)]
+
+
+def winners(x: Array, features: Array) -> Array:
+    """The numbers of those rows of features."""
     step = max(1, BLOCK // len(features))
     blocks = (x[k : k + step] @ features.T for k in range(0, len(x), step))
-    return features[np.concatenate([block.argmax(1) for block in blocks])]
+    return np.concatenate([np.argmax(block, 1) for block in blocks])
 
 
 @best_match.onnx
@@ -29,6 +37,12 @@ def _(x: Array, features: Array) -> Array:
     winner = np.argmax(x @ features.T, axis=1)
     dims = (known(x.shape)[0], features.shape[1])
     return node("Gather", features, winner, axis=0, dtype=x.dtype, dims=dims)
+
+
+@best_match.cuda
+def _(x: Any, features: Any) -> Any:
+    x, features = together(x, features)
+    return gather(features, winners(x, features), 0)
 
 
 @best_match.cases

@@ -12,10 +12,18 @@ from typing import Any
 
 import numpy as np
 
+from .array import DeviceArray, empty
 from .conv import conv, conv_backward
 from .dispatch import Array, Case, kernel
+from .layout import filled
+from .line import dense, lanes, launch, together
+from .source import Source
 from .symbol import Shape, Symbol, known, node, vector, zeros
 from .window import Window, padded, padded_shape, sliding_window, unpadded
+
+POOL = Source("pool.cu")
+UNPOOL = Source("unpool.cu")
+AXES = 3  # that pool.cu pools over
 
 
 @kernel
@@ -70,8 +78,12 @@ def flat_index(place: Array, shape: Shape, window: Window) -> Array:
 
 
 @kernel
-def max_pool_backward(dy: Array, where: Array, shape: Shape) -> Array:
-    """The adjoint: an output goes to the input it came from; overlapping windows add up."""
+def max_pool_backward(dy: Array, where: Array, shape: Shape, window: Window) -> Array:
+    """The adjoint: an output goes to the input it came from; overlapping windows add up.
+
+    `where` says it all. The window is for who asks the other way round: which outputs, of the few
+    that saw it, an input went to.
+    """
     dx = np.zeros(math.prod(shape), dy.dtype)
     np.add.at(dx, where.reshape(-1), dy.reshape(-1))
     return dx.reshape(shape)
@@ -169,7 +181,7 @@ def without_ceil(window: Window, spatial: Shape) -> Window:
 
 
 @max_pool_backward.onnx
-def _(dy: Array, where: Array, shape: Shape) -> Array:
+def _(dy: Array, where: Array, shape: Shape, window: Window) -> Array:
     flat = zeros(dy.graph, (math.prod(shape),), dy.dtype)  # type: ignore[attr-defined]
     ones = (where.reshape(-1), dy.reshape(-1))
     flat = node("ScatterElements", flat, *ones, axis=0, reduction="add", dims=flat.dims)
@@ -258,6 +270,113 @@ def _(dy: Array, where: Array, shape: Shape) -> Array:
     return flat.reshape(shape)
 
 
+@max_pool.cuda
+def _(x: Any, window: Window) -> tuple[Any, Any]:
+    if window.rank > AXES or x.dtype != np.float32:
+        return max_pool.on_host(x, window)
+    x = dense(x)
+    shape = (*x.shape[:2], *window.sizes(x.shape[2:]))
+    y, where = empty(shape, x), empty(shape, x, np.int32)
+    over_windows("max_pool", (y, where, x), y.size, x.shape, window)
+    return y, where
+
+
+@max_pool_backward.cuda
+def _(dy: Any, where: Any, shape: Shape, window: Window) -> Any:
+    if window.rank > AXES:
+        return max_pool_backward.on_host(dy, where, shape, window)
+    dy, where = (dense(array) for array in together(dy, where))
+    dx = empty(shape, dy)
+    arrays = (dx, dy, where.astype(np.int32, copy=False))
+    over_windows("max_pool_backward", arrays, dx.size, shape, window)
+    return dx
+
+
+@average_pool.cuda
+def _(x: Any, window: Window, include_pad: bool) -> Any:
+    if window.rank > AXES or x.dtype != np.float32:
+        return average_pool.on_host(x, window, include_pad)
+    x = dense(x)
+    y = empty((*x.shape[:2], *window.sizes(x.shape[2:])), x)
+    over_windows("average_pool", (y, x), y.size, x.shape, window, include_pad)
+    return y
+
+
+@average_pool_backward.cuda
+def _(dy: Any, shape: Shape, window: Window, include_pad: bool) -> Any:
+    if window.rank > AXES:
+        return average_pool_backward.on_host(dy, shape, window, include_pad)
+    dy = dense(dy)
+    dx = empty(shape, dy)
+    over_windows("average_pool_backward", (dx, dy), dx.size, shape, window, include_pad)
+    return dx
+
+
+def over_windows(
+    function: str,
+    arrays: tuple[DeviceArray, ...],
+    count: int,
+    shape: Shape,
+    window: Window,
+    *numbers: int,
+) -> None:
+    """Launch a function of pool.cu for `count` elements; `shape` is that of the unpooled array."""
+    plane, channels = planes(shape)
+    axes = zip(
+        shape[2:], window.sizes(shape[2:]), window.kernel, window.strides, window.dilations,
+        window.before, window.after, strict=True,
+    )  # fmt: skip
+    missing = ((1, 1, 1, 1, 1, 0, 0),) * (AXES - window.rank)
+    images = math.prod(shape) // max(plane * channels, 1)
+    wide = lanes(channels, *arrays)
+    args = (*arrays, images, channels, *missing, *axes, *numbers)
+    launch(POOL, function, count // wide, args, {"LANES": wide})
+
+
+def planes(shape: Shape) -> tuple[int, int]:
+    """The house's layout of an array as (images, plane, channels): the sizes of the last two.
+
+    With fewer than four axes each channel is an image of its own.
+    """
+    return math.prod(shape[2:]), shape[1] if len(shape) > 3 else 1
+
+
+@unpool.cuda
+def _(x: Any, where: Any, shape: Shape) -> DeviceArray:
+    x, where = (dense(array) for array in together(x, where))
+    where = where.astype(np.int32, copy=False)
+    y = empty(shape, x)
+    found = filled((y.size,), -1, x, np.int32)
+    args = (found, where, where.size, *planes(x.shape), y.size)
+    launch(UNPOOL, "latest", where.size, args)
+    launch(UNPOOL, "unpool", y.size, (y, found, x, y.size, *planes(shape), *planes(x.shape)))
+    return y
+
+
+@unpool_backward.cuda
+def _(dy: Any, where: Any) -> DeviceArray:
+    dy, where = (dense(array) for array in together(dy, where))
+    dx = empty(where.shape, dy)
+    args = (dx, dy, where.astype(np.int32, copy=False), dx.size, *planes(dy.shape), dy.size)
+    launch(UNPOOL, "unpool_backward", dx.size, args)
+    return dx
+
+
+@global_max_pool.cuda
+def _(x: Any) -> tuple[DeviceArray, DeviceArray]:
+    where = np.argmax(x.reshape(*x.shape[:2], -1), 2, keepdims=True)
+    return np.max(x, tuple(range(2, x.ndim)), keepdims=True), where
+
+
+@global_max_pool_backward.cuda
+def _(dy: Any, where: Any, shape: Shape) -> DeviceArray:
+    dy, where = (dense(array) for array in together(dy, where))
+    dx = empty(shape, dy)
+    args = (dx, dy, where.astype(np.int64, copy=False), dx.size, *planes(shape))
+    launch(UNPOOL, "global_max_pool_backward", dx.size, args)
+    return dx
+
+
 WINDOWS = [
     sliding_window((3, 2), (2, 2), (1, 0, 0, 1)),  # asymmetric padding, overlapping
     sliding_window((2, 3), (3, 2), (0, 1, 1, 1)),
@@ -269,52 +388,65 @@ WINDOWS = [
 ]
 
 
+# along one axis and three, and channels that are taken four at a time
+OTHERS = [
+    ((2, 3, 17), sliding_window((4,), (3,), (1, 2))),
+    ((2, 4, 6, 9, 8), sliding_window((2, 3, 2), (1, 2, 3), (1, 0, 0, 0, 1, 1))),
+    ((2, 8, 9, 11), sliding_window((3, 3), (2, 2), (0, 0, 1, 1))),
+]
+POOLED = [*(((2, 3, 10, 13), case) for case in WINDOWS), *OTHERS]
+
+
 @max_pool.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
-    for case in WINDOWS:
-        yield random.normal(size=(2, 3, 10, 13)), case
+    for shape, case in POOLED:
+        yield random.normal(size=shape), case
+    yield random.integers(3, size=(1, 4, 10, 13)).astype(float), WINDOWS[0]  # equals
 
 
 @max_pool_backward.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
-    for case in WINDOWS:
-        x = random.normal(size=(2, 3, 10, 13))
-        _, where = max_pool(x, case)
-        yield random.normal(size=where.shape), where, x.shape
+    for shape, case in POOLED:
+        _, where = max_pool(random.normal(size=shape), case)
+        yield random.normal(size=where.shape), where, shape, case
 
 
 @unpool.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
-    where = random.permutation(210)[:48].reshape(2, 3, 2, 4)
-    yield random.normal(size=where.shape), where, (2, 3, 5, 7)
+    for shape, smaller in (((2, 3, 5, 7), (2, 3, 2, 4)), ((2, 3, 7), (2, 3, 3))):
+        where = random.permutation(math.prod(shape))[: math.prod(smaller)].reshape(smaller)
+        yield random.normal(size=smaller), where, shape
 
 
 @unpool_backward.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
     yield random.normal(size=(2, 3, 5, 7)), random.permutation(210)[:48].reshape(2, 3, 2, 4)
+    yield random.normal(size=(2, 3, 7)), random.permutation(42)[:18].reshape(2, 3, 3)
 
 
 @average_pool.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
-    for case in WINDOWS:
+    for shape, case in POOLED:
         for include_pad in (False, True):
-            yield random.normal(size=(2, 3, 10, 13)), case, include_pad
+            yield random.normal(size=shape), case, include_pad
 
 
 @average_pool_backward.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
-    for case in WINDOWS:
+    for shape, case in POOLED:
         for include_pad in (False, True):
-            dy = random.normal(size=(2, 3, *case.sizes((10, 13))))
-            yield dy, (2, 3, 10, 13), case, include_pad
+            dy = random.normal(size=(*shape[:2], *case.sizes(shape[2:])))
+            yield dy, shape, case, include_pad
 
 
 @global_max_pool.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
     yield (random.normal(size=(2, 3, 5, 7)),)
+    yield (random.normal(size=(2, 3, 7)),)
 
 
 @global_max_pool_backward.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
     where = random.integers(35, size=(2, 3, 1))
     yield random.normal(size=(2, 3, 1, 1)), where, (2, 3, 5, 7)
+    yield random.normal(size=(2, 3, 1)), random.integers(7, size=(2, 3, 1)), (2, 3, 7)

@@ -7,21 +7,25 @@ from collections.abc import Iterator
 import numpy as np
 
 from .dispatch import Array, Case, kernel
+from .pointwise import pointwise
 from .symbol import node
 
 
+@pointwise("{0} < 0 ? 0 : {0}")
 @kernel
 def relu(x: Array) -> Array:
     """max(x, 0)"""
     return np.maximum(x, 0)
 
 
+@pointwise("{1} ? {0} : 0")
 @kernel
 def gate(dy: Array, opened: Array) -> Array:
     """dy where `opened` is true, else 0. A product: several times faster than a choice."""
     return dy * opened
 
 
+@pointwise("{1} > 0 ? {0} : 0")
 @kernel
 def relu_backward(dy: Array, y: Array) -> Array:
     """dy where the rectified y is positive (so was x), else 0; at 0 itself the slope is 0."""

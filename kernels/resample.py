@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from .array import empty
 from .dispatch import Array, Case, kernel
 from .index import gather
+from .line import dense, kept, lanes, launch, lines, resized
+from .source import Source
+
+RESAMPLE = Source("resample.cu")
 
 LIMIT = 1 << 22  # elements that such a map may make of an axis, for it takes memory for each
 
@@ -59,10 +64,31 @@ def _(x: Array, matrix: Map, axis: int) -> Array:
     return (gather(x, index, axis) * weight).sum(axis + 1)
 
 
+@resample.cuda
+def _(x: Any, matrix: Map, axis: int) -> Any:
+    if x.dtype != np.float32:
+        return resample.on_host(x, matrix, axis)
+    x = dense(x)
+    outer, old, inner = lines(x.shape, axis)
+    rows = matrix.shape[0]
+    y = empty(resized(x.shape, axis, rows), x)
+    wide = lanes(inner, x, y)
+    args = (y, x, kept(matrix, x.device, as_table), outer, rows, old, inner)
+    launch(RESAMPLE, "resample", y.size // wide, args, {"LANES": wide})
+    return y
+
+
+def as_table(matrix: Map) -> tuple[Array, Array, Array]:
+    """Where each row's entries begin, their columns and their values, as CSR has them."""
+    rows = scipy.sparse.csr_array(matrix)
+    starts, columns = rows.indptr.astype(np.int32), rows.indices.astype(np.int32)
+    return starts, columns, rows.data.astype(np.float32)
+
+
 @resample.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
-    x = random.normal(size=(2, 3, 5, 7))
-    for axis in (1, 2, -1):
+    x = random.normal(size=(2, 4, 5, 7))
+    for axis in (0, 1, 2, -1):
         old = x.shape[axis]
         index = random.integers(old, size=(4, 3))
         matrix = as_map(index, random.normal(size=index.shape), old)

@@ -36,6 +36,9 @@ def _(start: Array, limit: Array, delta: Array) -> Array:
     return node("Range", start, limit, delta, dims=(None,))
 
 
+expand.cuda(expand.specification)  # a view, there too
+
+
 @expand.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
     yield random.normal(size=(2, 1, 5, 7)), np.array([3, 1, 1])

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
+from .array import empty
 from .dispatch import Array, Case, kernel
+from .line import dense, launch, lines, resized
+from .source import Source
 from .symbol import known, node
+
+TOP_K = Source("top_k.cu")
+LONGEST = 1 << 15  # lines on devices: there a line takes the square of its length
 
 
 @kernel
@@ -33,6 +40,18 @@ def _(x: Array, k: int, axis: int, largest: bool) -> tuple[Array, Array]:
     shapes = [tuple(dims)] * 2
     y, where = node("TopK", x, np.array([k]), axis=axis, largest=int(largest), dims=shapes)
     where.dtype = np.dtype(np.int64)
+    return y, where
+
+
+@top_k.cuda
+def _(x: Any, k: int, axis: int, largest: bool) -> tuple[Any, Any]:
+    if x.dtype != np.float32 or x.shape[axis] > LONGEST:
+        return top_k.on_host(x, k, axis, largest)
+    x = dense(x)
+    shape = resized(x.shape, axis, k)
+    y, where = empty(shape, x), empty(shape, x, np.int64)
+    args = (y, where, x, lines(x.shape, axis), k, largest)
+    launch(TOP_K, "top_k", x.size, args)
     return y, where
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oneiro.kernels.dispatch import Array
-from oneiro.kernels.lrn import channel_sum
+from oneiro.kernels.lrn import lrn, lrn_backward
 
 from ..layer import Layer, layer
 
@@ -24,16 +24,9 @@ class LRN(Layer):
         if self.size < 1:
             raise ValueError(f"LRN over {self.size} channels")
         self.x = x
-        self.scale = self.bias + self.alpha / self.size * channel_sum(x * x, *self.reach)
-        self.shrink = self.scale**-self.beta
-        return x * self.shrink
+        y, self.scale, self.shrink = lrn(x, self.size, self.alpha, self.beta, self.bias)
+        return y
 
     def backward(self, dy: Array) -> Array:
-        before, after = self.reach
-        shared = channel_sum(dy * self.x * self.shrink / self.scale, after, before)
-        return dy * self.shrink - (2 * self.alpha * self.beta / self.size) * self.x * shared
-
-    @property
-    def reach(self) -> tuple[int, int]:
-        """Channels before and after the middle one; even sizes reach one further up."""
-        return (self.size - 1) // 2, self.size // 2
+        noted = self.x, self.scale, self.shrink
+        return lrn_backward(dy, *noted, self.size, self.alpha, self.beta)

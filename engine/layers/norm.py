@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from oneiro.kernels.dispatch import Array
+from oneiro.kernels.standard import standardized, standardized_backward
 
 from ..layer import Layer, layer
 from .arithmetic import check_fit, unbroadcast
@@ -44,20 +44,6 @@ def check_channels(x: Array, *values: Array) -> None:
     for value in values:
         if isinstance(channels, int) and value.shape != (channels,):
             raise ValueError(f"a value for each of {channels} channels has shape {value.shape}")
-
-
-def standardized(x: Array, axes: Any, epsilon: float) -> tuple[Array, Array, Array]:
-    """x with mean 0 and variance 1 over `axes`; the mean, and what was multiplied by."""
-    mean = x.mean(axes, keepdims=True)
-    centred = x - mean
-    gain = 1 / np.sqrt((centred * centred).mean(axes, keepdims=True) + epsilon)
-    return centred * gain, mean, gain
-
-
-def standardized_backward(dy: Array, y: Array, gain: Array, axes: Any) -> Array:
-    """The diff of x from that of the standardized y: without its parts along 1 and along y."""
-    along = (dy * y).mean(axes, keepdims=True)
-    return gain * (dy - dy.mean(axes, keepdims=True) - y * along)
 
 
 class ByGroup(Layer):

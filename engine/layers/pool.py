@@ -62,13 +62,14 @@ class MaxPool(Pool):
 
     def forward(self, x: Array) -> Any:
         self.shape = x.shape
-        y, self.where = max_pool(x, self.geometry(x))
+        self.window = self.geometry(x)
+        y, self.where = max_pool(x, self.window)
         if self.asked == 1:
             return y
         return y, column_major(self.where, x.shape) if self.storage_order else self.where
 
     def backward(self, dy: Array, _: None = None) -> Array:
-        return max_pool_backward(dy, self.where, self.shape)
+        return max_pool_backward(dy, self.where, self.shape, self.window)
 
 
 def column_major(index: Array, shape: Sequence[Any]) -> Array:

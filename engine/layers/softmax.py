@@ -6,6 +6,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from oneiro.kernels.dispatch import Array
+from oneiro.kernels.softmax import softmax, softmax_backward
 
 from ..layer import Layer, layer
 
@@ -17,13 +18,11 @@ class Softmax(Layer):
     axis: int = -1
 
     def forward(self, x: Array) -> Array:
-        axis = normalize_axis_index(self.axis, x.ndim)
-        e = np.exp(x - x.max(axis, keepdims=True))
-        self.y = e / e.sum(axis, keepdims=True)
+        self.y = softmax(x, normalize_axis_index(self.axis, x.ndim))
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        return self.y * (dy - (dy * self.y).sum(self.axis, keepdims=True))
+        return softmax_backward(self.y, dy, self.axis)
 
 
 @layer

@@ -1,0 +1,364 @@
+"""Arrays in the memory of a device: a GPU, or the emulator that stands in for one.
+
+NumPy hands each of its functions that meets a foreign array over to that array. A DeviceArray
+answers with kernels of ours, so code that is written over NumPy functions runs on it as it stands.
+Shapes mean the same everywhere; memory has the channels innermost (n, h, w, c under the shape
+n, c, h, w), which is what the kernels are written for.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .dispatch import Array, Device
+
+log = logging.getLogger(__name__)
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}  # NumPy function -> what it is on devices
+
+
+def on_device(function: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate what a NumPy function does on devices."""
+
+    def note(implementation: Callable[..., Any]) -> Callable[..., Any]:
+        FUNCTIONS[function] = implementation
+        return implementation
+
+    return note
+
+
+class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array of numbers on a device.
+
+    `raw` is what holds them: a CuPy array on a GPU, a NumPy array in the emulator. Slices,
+    transposes and most reshapes are views of the same memory, as in NumPy. NumPy arrays that meet
+    it are copied to the device; a function without a kernel runs on the host, and what it makes
+    comes back. `np.asarray` copies it to the host, DLPack and `__cuda_array_interface__` share its
+    memory.
+    """
+
+    home = "device"
+
+    def __init__(self, raw: Any, device: Device) -> None:
+        self.raw = raw
+        self.device = device
+
+    def __repr__(self) -> str:
+        return f"DeviceArray({np.asarray(self)}, device={str(self.device)!r})"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.raw.shape
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """In elements, not in bytes as NumPy's are."""
+        return tuple(step // self.raw.itemsize for step in self.raw.strides)
+
+    @property
+    def dtype(self) -> Any:
+        return self.raw.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def address(self) -> int:
+        """Where the first element is in the device's memory."""
+        return self.device.address(self.raw)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if copy is False:
+            raise ValueError("an array on a device is copied to become a NumPy array")
+        return np.array(self.device.download(self.raw), dtype, copy=copy)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.raw.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self.raw.__dlpack_device__()
+
+    @property
+    def __cuda_array_interface__(self) -> Any:
+        return self.raw.__cuda_array_interface__
+
+    def item(self) -> Any:
+        """The only element, as a Python number."""
+        return np.asarray(self).item()
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    __index__ = __int__
+
+    @property
+    def T(self) -> DeviceArray:
+        return self.transpose()
+
+    def transpose(self, *axes: Any) -> DeviceArray:
+        return DeviceArray(self.raw.transpose(*axes), self.device)
+
+    def reshape(self, *shape: Any) -> DeviceArray:
+        """A view where the memory allows one, else of a copy in the order of the shape."""
+        sizes = shape[0] if isinstance(shape[0], tuple | list) else shape
+        sizes = resolved(self.size, sizes)
+        steps = reshaped(self.shape, self.strides, sizes)
+        if steps is not None:
+            return strided(self, sizes, steps)
+        whole = contiguous(self)
+        return strided(whole, sizes, c_strides(sizes))
+
+    def ravel(self) -> DeviceArray:
+        return self.reshape(-1)
+
+    def astype(self, dtype: Any, copy: bool = True) -> DeviceArray:
+        dtype = np.dtype(dtype)
+        return (
+            self if dtype == self.dtype and not copy else FUNCTIONS[np.ndarray.astype](self, dtype)
+        )
+
+    def copy(self) -> DeviceArray:
+        return self.astype(self.dtype)
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.sum(self, axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.mean(self, axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.max(self, axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.min(self, axis, keepdims=keepdims)
+
+    def argmax(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.argmax(self, axis, keepdims=keepdims)
+
+    def any(self) -> Any:
+        return np.asarray(self).any()
+
+    def all(self) -> Any:
+        return np.asarray(self).all()
+
+    def __getitem__(self, key: Any) -> DeviceArray:
+        """A view, by slices and numbers."""
+        check_key(key)
+        return DeviceArray(self.raw[key], self.device)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        check_key(key)
+        place = self.raw[key] if key != () else self.raw
+        if place.ndim == 0:  # NumPy gives a number where a view is wanted
+            place = self.raw[(*key, None) if isinstance(key, tuple) else (key, None)]
+        FUNCTIONS[np.copyto](DeviceArray(place, self.device), value)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        (out,) = options.pop("out", None) or (None,)
+        known = method == "__call__" and ufunc in FUNCTIONS and not options
+        function = FUNCTIONS[ufunc] if known else getattr(ufunc, method)
+        result = function(*inputs) if known else run_on_host(function, inputs, options)
+        if out is None:
+            return result
+        out[...] = result
+        return out
+
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:
+        if function in FUNCTIONS:
+            return FUNCTIONS[function](*args, **options)
+        return run_on_host(function, args, options)
+
+
+def run_on_host(
+    function: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]
+) -> Any:
+    """What a function that has no kernel makes of copies in the host's memory.
+
+    Arrays go back to the device.
+    """
+    device = next(devices_of((*args, *options.values())))
+    log.debug("%s has no kernel on %s: it runs on the host", function.__name__, device)
+    named = zip(options, on_host(options.values()), strict=True)
+    result = function(*on_host(args), **dict(named))
+    results = result if isinstance(result, tuple | list) else [result]
+    back = [device.place(r) if isinstance(r, np.ndarray) else r for r in results]
+    return type(result)(back) if isinstance(result, tuple | list) else back[0]
+
+
+def devices_of(args: Iterable[Any]) -> Iterator[Device]:
+    """Where arrays among arguments are, also those in tuples and lists."""
+    for arg in args:
+        if isinstance(arg, DeviceArray):
+            yield arg.device
+        elif isinstance(arg, tuple | list):
+            yield from devices_of(arg)
+
+
+def on_host(args: Iterable[Any]) -> list[Any]:
+    """Arguments with copies in place of arrays on devices."""
+    return [
+        np.asarray(arg)
+        if isinstance(arg, DeviceArray)
+        else type(arg)(on_host(arg))
+        if type(arg) in (tuple, list)
+        else arg
+        for arg in args
+    ]
+
+
+def check_key(key: Any) -> None:
+    parts = key if isinstance(key, tuple) else (key,)
+    if not all(part is None or isinstance(part, slice | int | type(...)) for part in parts):
+        raise TypeError("an array on a device is cut by slices and numbers; np.take gathers")
+
+
+def empty(shape: Sequence[int], like: DeviceArray, dtype: Any = None) -> DeviceArray:
+    """A dense array for results beside `like`, of its type by default.
+
+    From four axes on the second, the channels, is innermost; else it is in C order.
+    """
+    return laid_out(shape, like, dtype, house_order(len(shape)))
+
+
+def laid_out(
+    shape: Sequence[int], like: DeviceArray, dtype: Any, order: Sequence[int]
+) -> DeviceArray:
+    """A dense array whose axes lie in memory in this order, the innermost last."""
+    strides = [0] * len(shape)
+    step = 1
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= shape[axis]
+    dtype = np.dtype(dtype or like.dtype)
+    raw = like.device.allocate(tuple(shape), dtype, tuple(n * dtype.itemsize for n in strides))
+    return DeviceArray(raw, like.device)
+
+
+def house_order(rank: int) -> tuple[int, ...]:
+    """The axes of an array as they lie in memory: channels innermost, from four axes on."""
+    return (0, *range(2, rank), 1) if rank > 3 else tuple(range(rank))
+
+
+def memory_order(x: DeviceArray) -> tuple[int, ...]:
+    """The axes of an array as they lie in memory, the innermost last."""
+    # axes of one element may stand anywhere: they stay where the house has them
+    long = [axis for axis in house_order(x.ndim) if x.shape[axis] > 1]
+    inward = iter(sorted(long, key=lambda axis: -abs(x.strides[axis])))
+    return tuple(next(inward) if x.shape[axis] > 1 else axis for axis in house_order(x.ndim))
+
+
+def is_dense(x: DeviceArray) -> bool:
+    """Are the elements one behind the other, in whatever order of the axes?"""
+    return is_laid_out(x, memory_order(x))
+
+
+def is_laid_out(x: DeviceArray, order: Sequence[int]) -> bool:
+    """Is the array dense, with its axes in memory in this order?"""
+    step = 1
+    for axis in reversed(order):
+        if x.shape[axis] > 1 and x.strides[axis] != step:
+            return False
+        step *= x.shape[axis]
+    return True
+
+
+def in_order(x: DeviceArray, order: Sequence[int]) -> DeviceArray:
+    """x dense with its axes in memory in this order: itself, or a copy."""
+    if is_laid_out(x, order):
+        return x
+    result = laid_out(x.shape, x, x.dtype, order)
+    FUNCTIONS[np.copyto](result, x)
+    return result
+
+
+def channels_last(x: DeviceArray) -> DeviceArray:
+    """x (n, c, ...) dense with the channels innermost: itself, or a copy."""
+    return in_order(x, (0, *range(2, x.ndim), 1))
+
+
+def contiguous(x: DeviceArray) -> DeviceArray:
+    """x dense in C order: itself, or a copy."""
+    return in_order(x, range(x.ndim))
+
+
+def strided(x: DeviceArray, shape: Sequence[int], strides: Sequence[int]) -> DeviceArray:
+    """The memory from x's first element on, seen with another shape; strides in elements."""
+    steps = tuple(step * x.dtype.itemsize for step in strides)
+    return DeviceArray(x.device.view(x.raw, tuple(shape), steps), x.device)
+
+
+def c_strides(shape: Sequence[int]) -> tuple[int, ...]:
+    """The strides of a dense array in C order, in elements."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+def resolved(size: int, shape: Sequence[int]) -> tuple[int, ...]:
+    """A shape for `size` elements in which -1 stands for what is left."""
+    sizes = [int(n) for n in shape]
+    if -1 in sizes:
+        rest = math.prod(n for n in sizes if n != -1)
+        sizes[sizes.index(-1)] = size // rest if rest else 0
+    if math.prod(sizes) != size:
+        raise ValueError(f"cannot reshape {size} elements into {tuple(shape)}")
+    return tuple(sizes)
+
+
+def reshaped(
+    shape: Sequence[int], strides: Sequence[int], wanted: Sequence[int]
+) -> tuple[int, ...] | None:
+    """The strides that show the same elements in another shape; None where a copy is needed."""
+    if 0 in wanted:
+        return c_strides(wanted)
+    olds = [(n, step) for n, step in zip(shape, strides, strict=True) if n > 1]
+    news = [n for n in wanted if n > 1]
+    steps: list[int] = []
+    while news:
+        # the fewest axes, old and new, that hold the same elements
+        taken, made = [olds.pop(0)], [news.pop(0)]
+        while math.prod(n for n, _ in taken) != math.prod(made):
+            if math.prod(n for n, _ in taken) < math.prod(made):
+                taken.append(olds.pop(0))
+            else:
+                made.append(news.pop(0))
+        if any(a[1] != b[1] * b[0] for a, b in itertools.pairwise(taken)):
+            return None
+        steps += [step * taken[-1][1] for step in c_strides(made)]
+    rest = iter(steps)
+    return tuple(next(rest) if n > 1 else 0 for n in wanted)
+
+
+def place(value: Array, device: Device) -> DeviceArray:
+    """A NumPy array on the device, in the house's layout; arrays of there stay as they are."""
+    if isinstance(value, DeviceArray):
+        return value
+    array = np.asarray(value)
+    order = house_order(array.ndim)
+    inverse = np.argsort(order)
+    raw = device.upload(np.asarray(array.transpose(order), order="C"))
+    return DeviceArray(raw.transpose(*inverse) if array.ndim else raw, device)

@@ -1,0 +1,64 @@
+"""A device that computes nothing and notes what would be launched on a GPU of any capability.
+
+So it is known without a GPU, in no time, which texts a network or a test needs compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .dispatch import Emulator
+
+
+class Launch(NamedTuple):
+    """One launch, without its arguments."""
+
+    name: str  # of the file
+    code: str
+    function: str
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
+    shared: int  # dynamic, in bytes
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.function}({self.defines})"
+
+    @property
+    def defines(self) -> str:
+        """What was defined in front of the text, in one line: "TAPS=9, TILE=64"."""
+        head = self.code.partition("#line ")[0]
+        pairs = (line.removeprefix("#define ").split(" ", 1) for line in head.splitlines())
+        return ", ".join("=".join(pair) for pair in pairs)
+
+
+class Recorder(Emulator):
+    """Its arrays hold zeros, or what was copied to them; it has as many processors as an H200."""
+
+    processors = 132
+
+    def __init__(self, capability: tuple[int, int] = (9, 0), precision: str = "exact") -> None:
+        super().__init__(precision)
+        self.capability = capability
+        self.launches: list[Launch] = []
+
+    def __str__(self) -> str:
+        return "recorder"
+
+    def allocate(self, shape: tuple[int, ...], dtype: Any, strides: tuple[int, ...]) -> Any:
+        size = int(np.prod(shape, dtype=np.int64))
+        return np.ndarray(shape, dtype, np.zeros(size, dtype), 0, strides)
+
+    def launch(
+        self,
+        name: str,
+        code: str,
+        function: str,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        args: Sequence[Any],
+        shared: int,
+    ) -> None:
+        self.launches.append(Launch(name, code, function, grid, block, shared))

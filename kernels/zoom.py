@@ -1,0 +1,57 @@
+"""Pictures of another size, as octaves are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import scipy.ndimage
+
+from .array import DeviceArray, empty
+from .dispatch import Array, Case, kernel
+from .line import dense, launch
+from .source import Source
+from .symbol import known, node
+
+ZOOM = Source("zoom.cu")
+
+
+@kernel
+def zoom(x: Array, h: int, w: int) -> Array:
+    """x (n, c, ., .) resampled bilinearly to h rows and w columns, corner to corner.
+
+    It is scipy's, whose last row or column is 0 where rounding puts it outside: see `reached`.
+    """
+    factors = (1, h / x.shape[2], w / x.shape[3])
+    return np.stack([scipy.ndimage.zoom(y, factors, order=1) for y in x])
+
+
+def reached(new: int, old: int) -> int:
+    """How many of the new elements scipy finds among the old: all, or all but the last."""
+    return new - int(new > 1 and (new - 1) * ((old - 1) / (new - 1)) > old - 1)
+
+
+@zoom.onnx
+def _(x: Array, h: int, w: int) -> Array:
+    none = np.zeros(0, np.float32)  # no region of interest, no scales: the sizes say it
+    sizes = np.array([*known(x.shape)[:2], h, w], np.int64)
+    corners = {"coordinate_transformation_mode": "align_corners", "mode": "linear"}
+    return node("Resize", x, none, none, sizes, **corners, dims=(*known(x.shape)[:2], h, w))
+
+
+@zoom.cuda
+def _(x: Any, h: int, w: int) -> DeviceArray:
+    x = dense(x)
+    n, c, *old = x.shape
+    y = empty((n, c, h, w), x)
+    seen = (reached(h, old[0]), reached(w, old[1]))
+    launch(ZOOM, "zoom", y.size, (y, x, n, *old, h, w, c, *seen))
+    return y
+
+
+@zoom.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    for h, w in ((13, 17), (4, 5), (1, 9), (7, 1), (20, 11)):
+        yield random.normal(size=(2, 3, 7, 11)), h, w
+    yield random.normal(size=(1, 3, 1, 5)), 4, 4
