@@ -71,6 +71,7 @@ def load(
     name: str | os.PathLike[str],
     *,
     device: str = "auto",
+    precision: str = "exact",
     dtype: Any = np.float32,
     mean: float | tuple[float, ...] | None = None,
     scale: float | tuple[float, ...] | None = None,
@@ -102,7 +103,7 @@ def load(
     beside = read_sidecar(path)
     layout = layout or beside.get("layout") or (entry.layout if entry else None)
     limits: dict[str, Any] = {"max_bytes": max_bytes, "weights_dir": weights_dir}
-    net = Net(path, device, dtype, layout=layout, **limits)
+    net = Net(path, device, dtype, layout=layout, precision=precision, **limits)
     entry = entry or registry.recognize(net.model.sha256)
     if entry:
         net.aliases = registry.aliases(entry, net.blobs)

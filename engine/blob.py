@@ -19,7 +19,7 @@ class Blob:
     Both read as ordinary arrays that may be written to in place (`blob.diff[...] = blob.data`),
     and both may be assigned. `data` is None until something has filled it. A diff that nothing has
     flowed into is zero. `np.asarray(blob)` and DLPack (`torch.from_dlpack(blob)`) give the data
-    without a copy.
+    without a copy; on a GPU DLPack and `__cuda_array_interface__` do (`cupy.asarray(blob)`).
 
     As in Caffe, layers that only rename values (Flatten, Reshape, Identity) share their data with
     the blob below, and layers go back from what they saw: after writing into `data`, run forward
@@ -91,6 +91,12 @@ class Blob:
         self._diff = diff if self._diff is None else self._diff + diff
         self._diff_is_own = False
 
+    def divide_diff(self, scale: Any) -> None:
+        """Take out of the diff a factor that was in what it was worked out from."""
+        if self._diff is not None:
+            self._diff = self._diff / scale
+            self._diff_is_own = True
+
     def expect(self, shape: tuple[int, ...] | None) -> None:
         """Take on a shape ahead of the data; data of another shape is gone."""
         self._shape = shape
@@ -106,6 +112,10 @@ class Blob:
 
     def __dlpack_device__(self) -> Any:
         return self._filled().__dlpack_device__()
+
+    @property
+    def __cuda_array_interface__(self) -> Any:
+        return self._filled().__cuda_array_interface__
 
     def _filled(self) -> Any:
         if self._data is None:

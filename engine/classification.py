@@ -30,7 +30,8 @@ def classify(net: Net, img: Array, way: Preprocess, count: int = 5) -> list[Gues
     a network whose outputs are no vector of classes, ArgumentError for labels of another number.
     """
     tops = net.forward({net.input: way.preprocess(img, net.channels, net.dtype)})
-    vectors = [data for data in map(np.squeeze, tops.values()) if is_vector(data)]
+    found = (np.asarray(data).squeeze() for data in tops.values())
+    vectors = [data for data in found if is_vector(data)]
     if not vectors:
         shapes = ", ".join(f"{name} {np.shape(data)}" for name, data in tops.items())
         raise ModelError(f"{net.model.name!r} does not classify: its outputs are {shapes}")

@@ -14,11 +14,23 @@ from typing import Any, cast
 
 import numpy as np
 
-from oneiro.kernels.dispatch import Array, home, is_symbol, own
+from oneiro.kernels.dispatch import (
+    DEVICES,
+    PRECISIONS,
+    Array,
+    Device,
+    DeviceError,
+    device_named,
+    home,
+    is_device,
+    is_symbol,
+    own,
+)
 from oneiro.kernels.symbol import Graph, NoValueError
 
 from .blob import Blobs
 from .error import ArgumentError, ModelError
+from .half import scale_of
 from .image import Picture
 from .importer import Node, foreseen, read_model
 from .layer import RULES, Activation, Missing, as_tuple
@@ -46,12 +58,16 @@ class Net:
     to their constants, `inputs` and `outputs` list blob names, and `input` is the picture's. A
     name may be that of a blob, an alias, or a layer, which means the layer's last output.
 
-    `device` is "auto" or "cpu"; `dtype` is float32 or float64. The picture's blob is (n, c, h, w)
-    whatever the file wants; `layout` says that, "NCHW" or "NHWC", where its own Transpose does
-    not tell. `max_bytes` bounds the file, its constants together, and each blob (16 GiB).
-    `weights_dir` is the folder that weights in files of their own may lie in, links followed; by
-    default they are plain files in the model's. Raises ModelError for a file that cannot be
-    read, ArgumentError for the rest.
+    `device` is "cpu", "cuda", "emulator" (a CPU that runs the CUDA kernels, to prove them), or
+    "auto", a GPU if there is one. On the last three `precision` says how convolutions multiply:
+    "exact" as float32 does, "tf32" with 10 bits behind the point, "half" with float16 and sums in
+    float32; what a blob holds is a DeviceArray there. `dtype` is float32 or, on the CPU, float64.
+
+    The picture's blob is (n, c, h, w) whatever the file wants; `layout` says that, "NCHW" or
+    "NHWC", where its own Transpose does not tell. `max_bytes` bounds the file, its constants
+    together, and each blob (16 GiB). `weights_dir` is the folder that weights in files of their
+    own may lie in, links followed; by default they are plain files in the model's. Raises
+    ModelError for a file that cannot be read, ArgumentError for the rest.
     """
 
     def __init__(
@@ -63,12 +79,13 @@ class Net:
         layout: str | None = None,
         max_bytes: int | None = None,
         weights_dir: str | os.PathLike[str] | None = None,
+        precision: str = "exact",
     ) -> None:
-        check_device(device, np.dtype(dtype))
         self.dtype = np.dtype(dtype)
+        self.device = chosen_device(device, self.dtype, precision)  # None: NumPy on the host
         self.model = read_model(path, self.dtype, layout, max_bytes, weights_dir)
         self.nodes: list[Node] = self.model.nodes
-        self.constants = self.model.constants
+        self.constants: dict[str, Any] = self.model.constants
         self.inputs = list(self.model.inputs)
         self.outputs = self.model.outputs
         self.blobs = self.empty_blobs()
@@ -79,6 +96,8 @@ class Net:
         self.labels: tuple[str, ...] = ()  # of its classes, in the order of its output
         # input shapes and end of the last reshape, and whether it told the size of every blob
         self._accepted: tuple[Any, bool] | None = None
+        if self.device:
+            self.constants = self.to(self.place).constants
 
     def __repr__(self) -> str:
         return f"Net({self.model.name!r}, {len(self.nodes)} layers, inputs={self.inputs})"
@@ -98,6 +117,11 @@ class Net:
         return (sizes[1] if len(sizes) == 4 else None) or 3
 
     @property
+    def precision(self) -> str:
+        """How convolutions multiply."""
+        return self.device.precision if self.device else "exact"
+
+    @property
     def params(self) -> dict[str, list[Array]]:
         """The constants that each layer reads: filters, biases, statistics."""
         listed = {
@@ -105,6 +129,10 @@ class Net:
             for node in self.nodes
         }
         return {name: constants for name, constants in listed.items() if constants}
+
+    def place(self, array: Array) -> Any:
+        """An array where the net computes."""
+        return self.device.place(array) if self.device else array
 
     def to(self, place: Callable[[Array], Any]) -> Net:
         """A copy with blobs of its own whose constants are `place(constant)`: a trace's symbols.
@@ -133,11 +161,11 @@ class Net:
 
     def preprocess(self, img: Array) -> Array:
         """The picture (height, width, channels) of 0..255 as the net takes it, (1, c, h, w)."""
-        return self.known_preprocessing().preprocess(img, self.channels, self.dtype)
+        return self.place(self.known_preprocessing().preprocess(img, self.channels, self.dtype))
 
     def deprocess(self, x: Array) -> Picture:
         """What `preprocess` made as a picture again; values are not clipped."""
-        return self.known_preprocessing().deprocess(x)
+        return self.known_preprocessing().deprocess(np.asarray(x))
 
     def known_preprocessing(self) -> Preprocess:
         if self.preprocessing is None:
@@ -224,7 +252,7 @@ class Net:
             blob.expect(found.get(name))
         for name, shape in asked.items():
             if self.blobs[name].data is None:
-                self.blobs[name].data = np.zeros(shape, self.model.inputs[name][0])
+                self.blobs[name].data = self.held(name, np.zeros(shape, self.model.inputs[name][0]))
 
     def forward(
         self,
@@ -282,9 +310,10 @@ class Net:
         seeds = {name: self.blobs[name].diff for name in starts if name in self.blobs}
         for blob in self.blobs.values():
             blob.clear_diff()
-        for name, seed in seeds.items():
-            if seed.dtype.kind == "f":  # integers have no slope
-                self.blobs[name].seed(seed)
+        slopes = {n: seed for n, seed in seeds.items() if seed.dtype.kind == "f"}
+        scale = scale_of(slopes.values()) if self.precision == "half" and slopes else None
+        for name, seed in slopes.items():
+            self.blobs[name].seed(seed if scale is None else seed * scale)
         passed = []
         for node in reversed(self.between(ends, starts)):
             flows = [self.blobs[top].flowed for top in node.tops]
@@ -302,6 +331,8 @@ class Net:
                 if diff is not None and bottom is not None and bottom in self.blobs:
                     self.blobs[bottom].add_diff(diff)
         warn_if_idle(rules, passed)
+        for blob in self.blobs.values() if scale is not None else ():
+            blob.divide_diff(scale)
         return {name: self.blobs[name].diff for name in ends if self.blobs[name].data is not None}
 
     def rules(self, rule: str | Mapping[str, str]) -> dict[str, str]:
@@ -334,7 +365,10 @@ class Net:
         Symbols tell how large a blob will be, before there is one, unless that has been `sized`.
         """
         bottoms = [self.value(b) for b in node.bottoms]
-        if not sized and home(bottoms) == "numpy":
+        for k in node.layer.numbers:
+            if k < len(bottoms) and is_device(bottoms[k]):
+                bottoms[k] = np.asarray(bottoms[k])
+        if not sized and home(bottoms) != "symbol":
             (size,) = self.run(node, foreseen, [node.layer, bottoms])
             self.check_bytes(repr(node.tops[0]), size)
         tops = self.run(node, node.layer.forward, bottoms)
@@ -381,13 +415,20 @@ class Net:
         for name, value in taken.items():
             dtype, sizes = self.model.inputs[name]
             if not is_symbol(value) and (value is not held[name] or value.dtype != dtype):
-                taken[name] = value = np.array(value, dtype)  # the net's own, not the caller's
+                # the net's own, not the caller's
+                copied = value.astype(dtype) if is_device(value) else np.array(value, dtype)
+                taken[name] = value = self.held(name, copied)
             if sizes and len(sizes) != value.ndim:
                 expected = "x".join("?" if size is None else str(size) for size in sizes)
                 raise ArgumentError(
                     f"input {name!r} takes {expected}, not an array of {value.shape}"
                 )
         return {name: value for name, value in taken.items() if value is not held[name]}
+
+    def held(self, name: str, array: Array) -> Any:
+        """An input or constant where the net computes; integers and numbers stay on the host."""
+        stays = array.dtype.kind != "f" or name in self.numeric
+        return array if stays else self.place(array)
 
     def as_input(self, name: str) -> str:
         """The input of that name or alias."""
@@ -405,7 +446,7 @@ class Net:
         """
         held = {name: self.blobs[name].data for name in self.inputs} | dict(given)
         arrays = {name: array for name, array in held.items() if array is not None}
-        if arrays.keys() <= self.numeric or home(arrays.values()) != "numpy":
+        if arrays.keys() <= self.numeric or home(arrays.values()) == "symbol":
             return False
         numbers = {name: a.tobytes() for name, a in arrays.items() if name in self.numeric}
         asked = ({name: array.shape for name, array in arrays.items()}, numbers, ends)
@@ -518,15 +559,23 @@ def warn_if_idle(rules: Mapping[str, str], passed: Sequence[Node]) -> None:
         warnings.warn(f"rule {names} {text}", RuleWarning, stacklevel=3)
 
 
-def check_device(device: str, dtype: np.dtype[Any]) -> None:
-    """Refuse what cannot be had, saying what can."""
-    if device not in ("auto", "cpu", "cuda"):
-        raise ArgumentError(f"device {device!r} is not one of auto, cpu, cuda")
+def chosen_device(name: str, dtype: np.dtype[Any], precision: str) -> Device | None:
+    """The device of that name, None for the host's NumPy; refuses what cannot be had."""
+    if name not in DEVICES:
+        raise ArgumentError(f"device {name!r} is not one of {', '.join(DEVICES)}")
     if dtype not in (np.float32, np.float64):
         raise ArgumentError(f"dtype {dtype} is neither float32 nor float64")
-    if device == "cuda" and dtype == np.float64:
+    if precision not in PRECISIONS:
+        raise ArgumentError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
+    if name in ("cuda", "emulator") and dtype == np.float64:
         raise ArgumentError(
-            "device 'cuda' computes in float32: take dtype=float32, or device='cpu'"
+            f"device {name!r} computes in float32: take dtype=float32, or device='cpu'"
         )
-    if device == "cuda":
-        raise ArgumentError("this version has no CUDA kernels yet: take device='cpu' or 'auto'")
+    if name == "cpu" or dtype == np.float64:
+        return None
+    try:
+        return device_named(name, precision)
+    except DeviceError as error:
+        if name == "auto":
+            return None
+        raise ArgumentError(str(error)) from error

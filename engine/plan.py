@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from oneiro.kernels.dispatch import own
+from oneiro.kernels.dispatch import Device, is_device, own
 from oneiro.kernels.symbol import Call, Symbol
 
 from .error import ArgumentError
+from .fusion import joined
 from .net import Net
 from .trace import Input, Program, trace
 
@@ -31,16 +32,24 @@ class Plan:
         results = self.results.values()
         calls = needed(graph.calls, results)
         constants, self.calls = worked_out(calls, graph.constants)
+        self.device = net.device
+        if self.device:
+            self.calls = joined(placed(self.calls, self.device), reads(results))
         used = {*reads(results), *(name for call in self.calls for name in reads(arguments(call)))}
         self.constants = {name: value for name, value in constants.items() if name in used}
         self.inputs = {
             name: (np.dtype(dtype), tuple(shape)) for name, (dtype, shape) in inputs.items()
         }
         self.dead = last_uses(self.calls, {*reads(results), *self.constants})
+        self.run = self.device.captured(self.computed) if self.device else self.computed
 
     def __call__(self, **inputs: Any) -> dict[str, Any]:
         """Run the program; raises ArgumentError for inputs that it was not made for."""
-        values = self.constants | self.checked(inputs)
+        return self.run(self.checked(inputs))
+
+    def computed(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """The results, call by call."""
+        values = self.constants | inputs
         for call, dead in zip(self.calls, self.dead, strict=True):
             run(call, values)
             for name in dead:
@@ -55,12 +64,30 @@ class Plan:
         """The inputs in their types, when they are those that the plan was made for."""
         if inputs.keys() != self.inputs.keys():
             raise ArgumentError(f"the plan takes {', '.join(self.inputs)}, not {', '.join(inputs)}")
-        arrays = {name: np.asarray(inputs[name], dtype) for name, (dtype, _) in self.inputs.items()}
+        arrays = {
+            name: self.placed(inputs[name], dtype) for name, (dtype, _) in self.inputs.items()
+        }
         for name, (_, shape) in self.inputs.items():
             if arrays[name].shape != shape:
                 found = arrays[name].shape
                 raise ArgumentError(f"the plan takes {name!r} of shape {shape}, not {found}")
         return arrays
+
+    def placed(self, value: Any, dtype: Any) -> Any:
+        """An input where the plan computes."""
+        if is_device(value):
+            return value.astype(dtype, copy=False)
+        array = np.asarray(value, dtype)
+        return self.device.place(array) if self.device else array
+
+
+def placed(calls: list[Call], device: Device) -> list[Call]:
+    """The calls with the arrays that they hold, not only read, on the device."""
+    return [call._replace(args=tuple(on(device, arg) for arg in call.args)) for call in calls]
+
+
+def on(device: Device, arg: Any) -> Any:
+    return device.place(arg) if isinstance(arg, np.ndarray) and arg.dtype.kind == "f" else arg
 
 
 def run(call: Call, values: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from oneiro.kernels.dispatch import Array
+from oneiro.kernels.tuning import tuning
 
 from .error import ArgumentError
 from .net import Net
@@ -56,6 +57,7 @@ def digest(picture: Array) -> str:
 
 def surroundings(net: Net) -> dict[str, str]:
     """What the last bit of a result may depend on."""
+    table = tuning(net.device) if net.device else None
     return {
         "oneiro": importlib.metadata.version("oneiro"),
         "python": platform.python_version(),
@@ -64,6 +66,9 @@ def surroundings(net: Net) -> dict[str, str]:
         "machine": f"{platform.system()} {platform.machine()}",
         "blas": blas(),
         "dtype": str(net.dtype),
+        "device": str(net.device or "cpu"),
+        "precision": net.precision,
+        "tuning": table.digest if table else "",
     }
 
 

@@ -40,12 +40,13 @@ def blob_errors(net: Net, path: str | os.PathLike[str], end: str, x: Array) -> d
     made = {top for node in model.graph.node for top in node.output}
     nodes = net.between((net.input,), (end,))
     names = [top for node in nodes for top in node.tops if top in made]
-    feeds = {name: net.blobs[name].data for name in net.inputs}
+    held = {name: net.blobs[name].data for name in net.inputs}
+    feeds = {name: np.asarray(data) for name, data in held.items() if data is not None}
     for name, turned in net.model.turned.items():
-        feeds[name] = net.blobs[turned].data
+        feeds[name] = np.asarray(net.blobs[turned].data)
     rights = run_by_runtime(model, names, feeds) if names else {}
     return {
-        name: relative(net.blobs[name].data, right)
+        name: relative(np.asarray(net.blobs[name].data), right)
         for name, right in rights.items()
         if right.dtype.itemsize != 2
     }

@@ -162,7 +162,7 @@ class Parameter(Blob):
 
     def held_data(self) -> Array:
         if self._data is None:
-            self._data = self.constants[self.name] = self.constants[self.name].copy()
+            self._data = self.constants[self.name] = np.array(self.constants[self.name])
         return self._data
 
     def held_diff(self) -> Array:

@@ -262,6 +262,7 @@ class Net:
             return [functools.reduce(np.add, reversed(arrived))] * len(step.bottoms)
         if step.name not in self._ran:
             raise ModelError(f"layer {step.name!r} has not run: run forward as far as here first")
+        flows = [flow if flow is None else self._graph.place(flow) for flow in flows]
         return self._graph.run(step.node, getattr(step.node.layer, RULES[rule]), flows)
 
     def _value(self, name: str | None, made: dict[str, Any]) -> Any:
@@ -269,9 +270,9 @@ class Net:
         if name is None:
             return None
         if name in self._constants:
-            return self._constants[name]
+            return self._graph.held(name, self._constants[name])
         if name not in made:
-            made[name] = self.blobs[name].data.copy()
+            made[name] = self._graph.held(name, self.blobs[name].data.copy())
         return made[name]
 
     def _batches(self, given: Mapping[str, Array]) -> Iterator[Outs]:

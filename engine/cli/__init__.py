@@ -7,7 +7,8 @@ dream      dream, recipe
 inspect    inspect
 check      check
 network    models
+tune       tune
 """
 
-from . import check as check, dream as dream, inspect as inspect, network as network
+from . import check as check, dream as dream, inspect as inspect, network as network, tune as tune
 from .group import main as main

@@ -14,20 +14,23 @@ from ..net import Net
 from ..size import usual_size
 from .console import say, tell
 from .group import commands
-from .option import feeding, pixels
+from .option import COMPUTING, computing, feeding, pixels
 
 
 @commands.command("check")
 @click.argument("model")
 @click.option("--end", "-e", required=True, help="The blob whose gradient is checked.")
+@computing
 @feeding
 @click.option("--size", callback=pixels, metavar="SIDE|HEIGHT,WIDTH", help="Of the pictures.")
 def check_command(model: str, end: str, **told: Any) -> None:
     """Check the gradient of MODEL, and its blobs.
 
     The gradient by the adjoint test in float64, on noise: what backward makes of a random diff
-    against difference quotients. The blobs against onnxruntime, in float32. Exits 1 if one is off.
+    against difference quotients. The blobs, where they are computed, against onnxruntime, in
+    float32. Exits 1 if one is off.
     """
+    computed = {name: told.pop(name) for name in COMPUTING}
     net = load(model, dtype="float64", **told)
     end = net.resolve(end)
     height, width = usual_size(net)
@@ -45,7 +48,7 @@ def check_command(model: str, end: str, **told: Any) -> None:
         alone = check.culprits(net, end, check.noise(net, height, width, 0))
         for name, error in alone.items():
             say(f"          layer {name} alone is off by {error:.1e}")
-    same = compared(load(model, **told), locate(model), end, height, width)
+    same = compared(load(model, **computed, **told), locate(model), end, height, width)
     if not (good and same):
         raise ModelError(f"{model}: the check failed")
 

@@ -24,7 +24,7 @@ from ..recipe import Recipe, amended, checked, make_recipe, mismatches
 from ..setting import Settings
 from .console import console, tell
 from .group import commands
-from .option import FEEDING, feeding
+from .option import COMPUTING, FEEDING, computing, feeding
 
 MOVIES = (".gif", ".mp4")
 TUNABLE = [field.name for field in dataclasses.fields(Settings)]
@@ -62,6 +62,7 @@ TUNABLE = [field.name for field in dataclasses.fields(Settings)]
 )
 @click.option("--fps", type=float, default=25, help="Frames a second of a GIF or MP4.  [25]")
 @click.option("--recipe", type=click.Path(path_type=Path), help="Dream as this picture was.")
+@computing
 @feeding
 def dream_command(
     photo: Path,
@@ -89,7 +90,7 @@ def dream_command(
     out = out or free_name(f"{photo.stem}-{'sheet' if sheet else 'dream'}", bool(frames))
     check_target(out, movie=bool(frames))
     made = checked(load_recipe(recipe), recipe) if recipe else None
-    net = load_net(model, made, photo, **{name: options.pop(name) for name in FEEDING})
+    net = load_net(model, made, photo, **{k: options.pop(k) for k in (*COMPUTING, *FEEDING)})
     given = {name: value for name, value in options.items() if value not in (None, ())}
     check_target(out, movie=bool(frames), channels=net.channels)
     settings = tuned(made, bool(guide)) | given

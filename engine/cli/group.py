@@ -8,6 +8,8 @@ import warnings
 
 import click
 
+from oneiro.kernels.dispatch import DeviceError
+
 from .. import __version__
 from ..error import OneiroError
 from .console import Lines, tell
@@ -24,7 +26,7 @@ def main() -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except OneiroError as error:
+    except (OneiroError, DeviceError) as error:
         sys.exit(f"oneiro: {error}")
     except MemoryError:
         sys.exit("oneiro: not enough memory: try --size 1024, or fewer ends")

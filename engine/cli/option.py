@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from oneiro.kernels.dispatch import DEVICES, PRECISIONS
+
 from ..importer.layout import LAYOUTS
 from ..preprocess import PRESETS
 from ..sidecar import sides
@@ -35,6 +37,26 @@ def pixels(_: click.Context, option: click.Parameter, text: str | None) -> Any:
 
 
 FEEDING = ("mean", "scale", "order", "preprocess", "layout", "weights_dir", "max_bytes")
+
+
+COMPUTING = ("device", "precision")
+
+
+def computing(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options COMPUTING: where a network runs."""
+    options = (
+        click.option(
+            "--device", type=click.Choice(DEVICES), default="auto",
+            help="Where to compute; auto is a GPU if there is one.",
+        ),
+        click.option(
+            "--precision", type=click.Choice(PRECISIONS), default="exact",
+            help="Of a GPU's convolutions: as float32, or faster.",
+        ),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def feeding(command: Callable[..., None]) -> Callable[..., None]:
