@@ -37,7 +37,7 @@ FLAGS = {
         "-fsanitize=thread,alignment,bounds,signed-integer-overflow,integer-divide-by-zero",
         "--param=tsan-instrument-func-entry-exit=0",
     ],
-    "machine": ["-O3"],
+    "machine": ["-O3", "-g0"],  # errors lie in kernels: its lines would be most of each library
 }
 
 # for the linker: the zeroed variables of a kernel, which are its shared arrays, stand together
