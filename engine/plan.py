@@ -7,7 +7,8 @@ use. Calls run as they stand, so a Plan can run whatever a Net can, to the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,24 +42,13 @@ class Plan:
             name: (np.dtype(dtype), tuple(shape)) for name, (dtype, shape) in inputs.items()
         }
         self.dead = last_uses(self.calls, {*reads(results), *self.constants})
-        self.run = self.device.captured(self.computed) if self.device else self.computed
+        # by parts, not by the plan: what is captured would hold it, and memory on a GPU, in a ring
+        compute = functools.partial(computed, self.calls, self.dead, self.constants, self.results)
+        self.run = self.device.captured(compute) if self.device else compute
 
     def __call__(self, **inputs: Any) -> dict[str, Any]:
         """Run the program; raises ArgumentError for inputs that it was not made for."""
         return self.run(self.checked(inputs))
-
-    def computed(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """The results, call by call."""
-        values = self.constants | inputs
-        for call, dead in zip(self.calls, self.dead, strict=True):
-            run(call, values)
-            for name in dead:
-                del values[name]
-        return {
-            # a constant of the net is handed out as a copy
-            name: own(values[s.name]) if s.name in self.constants else values[s.name]
-            for name, s in self.results.items()
-        }
 
     def checked(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs in their types, when they are those that the plan was made for."""
@@ -79,6 +69,26 @@ class Plan:
             return value.astype(dtype, copy=False)
         array = np.asarray(value, dtype)
         return self.device.place(array) if self.device else array
+
+
+def computed(
+    calls: Sequence[Call],
+    dead: Sequence[list[str]],
+    constants: Mapping[str, Any],
+    results: Mapping[str, Symbol],
+    inputs: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The results, call by call; `dead` names what nobody reads after each of them."""
+    values = {**constants, **inputs}
+    for call, names in zip(calls, dead, strict=True):
+        run(call, values)
+        for name in names:
+            del values[name]
+    return {
+        # a constant of the net is handed out as a copy
+        name: own(values[s.name]) if s.name in constants else values[s.name]
+        for name, s in results.items()
+    }
 
 
 def placed(calls: list[Call], device: Device) -> list[Call]:
