@@ -13,7 +13,8 @@ these sizes; without one the rest is printed, for --arch.
 
 `--try FILE:FUNCTION --as NAME` puts a kernel of your own in the place of ours. NAME is one of our
 CUDA functions, or a kernel, which stands for the function of its slowest version, the one that can
-do most: conv for conv_simple, conv_backward for conv_simple_backward. Yours
+do most: conv for conv_simple, conv_backward (the field's conv_backward_data) for
+conv_simple_backward. Yours
 
 * is `extern "C" __global__ void FUNCTION(...)` with the parameters that NAME has in its .cu file,
   where they are explained; sizes are numbers that it gets, not constants that it is compiled for.
@@ -57,6 +58,12 @@ from oneiro.kernels.source import Source
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90a", "sm_100", "sm_120")
 VERSIONS = conv_cuda.VERSIONS | matmul.VERSIONS
 TOLERANCE = {"exact": 1e-5, "tf32": 3e-3, "half": 3e-3}  # of the relative error
+# what our kernels are called elsewhere
+OTHER_NAMES = {
+    "conv_forward": "conv",
+    "conv_backward_data": "conv_backward",
+    "conv_dgrad": "conv_backward",
+}
 REPEATS = 20  # of a call, as one CUDA graph
 ROUNDS = 15  # of the rivals A B C A B C
 # multiplications and additions of a processor in a clock: float32, tf32, half with float32 sums
@@ -76,7 +83,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--list", action="store_true", help="kernels, versions and CUDA functions")
-    parser.add_argument("--only", metavar="KERNEL", help="one kernel, of those that --list names")
+    parser.add_argument(
+        "--only", type=ours, metavar="KERNEL", help="one kernel, of those that --list names"
+    )
     parser.add_argument("--model", default="squeezenet1.1", help="a known name, or an .onnx file")
     parser.add_argument("--end", default="fire7/concat", metavar="BLOB")
     parser.add_argument("--size", type=int, default=224, help="of the picture, in pixels")
@@ -84,7 +93,9 @@ def main() -> None:
     parser.add_argument("--arch", default="sm_90a", help="what to compile for without a GPU")
     parser.add_argument("--profile", action="store_true", help="each call once, between marks")
     parser.add_argument("--try", dest="guest", metavar="FILE:FUNCTION", help="a kernel of your own")
-    parser.add_argument("--as", dest="host", metavar="NAME", help="the one that it stands in for")
+    parser.add_argument(
+        "--as", dest="host", type=ours, metavar="NAME", help="the one that it stands in for"
+    )
     parser.add_argument("--grid", help="its blocks: one number, or two or three, comma between")
     parser.add_argument("--block", help="its threads in a block")
     parser.add_argument("--shared", help="bytes of its dynamic shared memory")
@@ -96,6 +107,11 @@ def main() -> None:
         run(asked)
     except (DeviceError, oneiro.OneiroError) as error:
         sys.exit(f"bench/kernels.py: {error}")
+
+
+def ours(name: str) -> str:
+    """What we call a kernel that has another name elsewhere."""
+    return OTHER_NAMES.get(name, name)
 
 
 def run(asked: argparse.Namespace) -> None:

@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from oneiro.kernels.dispatch import DeviceError
+
 from . import objective as objective
 from .animation import save_animation
 from .ascent import dream_step, image_gradient
@@ -41,6 +43,7 @@ log = logging.getLogger(__name__)
 __all__ = [
     "ArgumentError",
     "Blob",
+    "DeviceError",
     "ModelError",
     "Net",
     "OneiroError",

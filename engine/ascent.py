@@ -12,6 +12,7 @@ import numpy as np
 
 from oneiro.kernels.blur import gaussian_blur
 from oneiro.kernels.dispatch import Array
+from oneiro.kernels.roll import unroll
 
 from .error import ArgumentError, ModelError
 from .net import Net
@@ -116,7 +117,7 @@ def dream_step(
         g = gaussian_blur(g, smooth)
     size = norm(g)
     x = x + step / np.where(size > 0, size, np.ones((), size.dtype)) * g
-    x = np.roll(x, -shift, (2, 3))
+    x = unroll(x, shift, (2, 3))
     if bounds is not None:
         x = np.clip(x, *bounds)
     return {"x": x, "value": value, "norm": size}

@@ -115,7 +115,7 @@ class Blob:
 
     @property
     def __cuda_array_interface__(self) -> Any:
-        return self._filled().__cuda_array_interface__
+        return self.data.__cuda_array_interface__  # None has none, and hasattr says so
 
     def _filled(self) -> Any:
         if self._data is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -74,7 +75,9 @@ def export(net: Net, program: Program, **inputs: Input) -> onnx.ModelProto:
     Blobs keep their names, and their diffs are called `<blob>/diff`. Weights are stored once for
     the way forward and back, as float16 where that loses nothing.
     """
-    traced = trace(net, program, inputs)
+    plain = copy.copy(net)
+    plain.device = None  # what a device does for its own sake is not in the file
+    traced = trace(plain, program, inputs)
     for name, result in traced.results.items():
         if name in inputs and result.name != name:
             raise ArgumentError(f"{name!r} is both an input and a result: call them differently")
@@ -96,7 +99,7 @@ def as_model(traced: Trace, shapes: Mapping[str, Sequence[int | str]]) -> onnx.M
     tensors: list[TensorProto] = []
     for name, array in graph.constants.items():
         if name in used:
-            store(names.get(name, name), array, casts, tensors)
+            store(names.get(name, name), np.asarray(array), casts, tensors)
     model = helper.make_model(
         helper.make_graph(
             casts + protos,

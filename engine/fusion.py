@@ -1,15 +1,15 @@
 """Calls of a Plan joined where one launch on a device can do what several would.
 
-Functions of each element are joined with each other, and with the convolution, the matrix product
-or the roll that makes what they start from: bias, activation, sums of branches, the gates of the
-rules. Nothing is known here of operators: kernels/pointwise.py says which functions have a formula,
-and a kernel whose twin takes an `epilogue` can end with one.
+Functions of each element are joined with each other, with the convolution, the pooling or another
+kernel that makes what they start from (bias, activation, sums of branches, the gates of the rules),
+and with the sum or the roll that reads what they make. Nothing is known here of operators:
+kernels/pointwise.py says which functions have a formula, and a kernel whose twin takes an
+`epilogue` or a `prologue` can have one behind itself or in front.
 """
 
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from oneiro.kernels.array import FUNCTIONS
-from oneiro.kernels.dispatch import Kernel
+from oneiro.kernels.dispatch import Kernel, is_device
 from oneiro.kernels.pointwise import (
     Epilogue,
     Operands,
+    Prologue,
     Step,
     Value,
     dtype_of,
@@ -33,24 +34,34 @@ from oneiro.kernels.symbol import Call, Symbol, cast
 
 @dataclass(frozen=True)
 class Joined:
-    """Calls as one: the steps of an expression, behind `producer` if there is one."""
+    """Calls as one: an expression in front of `producer` and one behind it, or an expression."""
 
-    steps: tuple[Step, ...]
+    before: tuple[Step, ...]
     producer: Call | None
+    behind: tuple[Step, ...]
     shape: tuple[int, ...]
 
     @property
     def __name__(self) -> str:
-        names = [str(self.producer.function)] if self.producer else []
-        return " + ".join([*names, f"{len(self.steps)} steps"])
+        kernel = [self.producer.function.__name__] if self.producer else []
+        before, behind = ([f"{len(s)} steps"] if s else [] for s in (self.before, self.behind))
+        return " + ".join([*before, *kernel, *behind])
 
-    def __call__(self, args: tuple[Any, ...], operands: tuple[Any, ...]) -> Any:
-        """`args` are those of the producer, `operands` what the expression reads besides."""
+    def __call__(
+        self, args: tuple[Any, ...], before: tuple[Any, ...], behind: tuple[Any, ...]
+    ) -> Any:
+        """`args` are those of the producer, the others what the expressions read besides."""
+        device = next(value.device for value in (*args, *before, *behind) if is_device(value))
+        operands = Operands.of(behind, device)
         if self.producer is None:
-            device = next(value.device for value in operands if hasattr(value, "device"))
-            return evaluate(self.steps, Operands.of(operands, device))
-        epilogue = Epilogue(self.steps, operands, self.shape)
-        return twin(self.producer.function)(*args, **self.producer.options, epilogue=epilogue)
+            return evaluate(self.behind, operands)
+        hooks: dict[str, Epilogue] = {}
+        if self.before:
+            read = Operands.of(before, device).values
+            hooks["prologue"] = Prologue(self.before, read, args[0].shape)
+        if self.behind:
+            hooks["epilogue"] = Epilogue(self.behind, operands.values, self.shape)
+        return twin(self.producer.function)(*args, **self.producer.options, **hooks)
 
 
 def twin(function: Any) -> Any:
@@ -58,10 +69,14 @@ def twin(function: Any) -> Any:
     return function.twins.get("device") if isinstance(function, Kernel) else FUNCTIONS.get(function)
 
 
-def takes_epilogue(call: Call) -> bool:
-    """Can the kernel end with an expression?"""
+def takes(call: Call, hook: str) -> bool:
+    """Can an expression stand in the kernel, as its "prologue" or "epilogue"?"""
     found = twin(call.function)
-    return found is not None and "epilogue" in inspect.signature(found).parameters
+    return (
+        found is not None
+        and hook in inspect.signature(found).parameters
+        and not symbols(call.options.values())
+    )
 
 
 def parts(call: Call) -> list[tuple[Any, list[Any], Any]] | None:
@@ -100,11 +115,17 @@ def joined(calls: Sequence[Call], results: Iterable[str]) -> list[Call]:
     gone: set[int] = set()
     made: dict[int, Call] = {}
     for k in reversed(range(len(calls))):
-        if k not in gone and parts(calls[k]) is not None:
+        if k in gone:
+            continue
+        members: set[int] = {k}
+        producer: int | None = k
+        if parts(calls[k]) is not None:
             members, producer = group(calls, k, makers, readers, gone)
-            gone.update(members - {k})
-            if len(members) > 1 or len(parts(calls[k]) or ()) > 1:
-                made[k] = as_one(calls, sorted(members), producer)
+        feeding = set() if producer is None else feeders(calls, producer, makers, readers, gone)
+        joining = members | feeding
+        gone |= joining - {k}
+        if len(joining) > 1 or len(parts(calls[k]) or ()) > 1:
+            made[k] = as_one(calls, members, producer, feeding)
     return [made.get(k, call) for k, call in enumerate(calls) if k not in gone]
 
 
@@ -117,85 +138,127 @@ def group(
 ) -> tuple[set[int], int | None]:
     """The calls that can run together with the one at `last`, and which of them leads.
 
-    A call joins when nobody but the group reads what it makes.
+    A call joins when none but functions of the group read what it makes. What has one value, or
+    one for each channel, is worked out again for each element.
     """
     shape: tuple[Any, ...] = calls[last].results[0].dims
     members = {last}
     producer: int | None = None
     waiting = [last]
     while waiting:
-        reading = calls[waiting.pop()]
-        for symbol in symbols(reading.args):
+        for symbol in symbols(calls[waiting.pop()].args):
             k = makers.get(symbol.name)
             if k is None or k in members or k in gone or len(calls[k].results) != 1:
                 continue
             dims: tuple[Any, ...] = symbol.dims
-            if not readers[symbol.name] <= members or None in dims:
+            if None in dims or not readers[symbol.name] <= members:
                 continue
-            alike = dims == shape
-            if parts(calls[k]) is not None and (alike or math.prod(dims) == 1):
+            if parts(calls[k]) is not None and fits_epilogue(dims, shape):
                 members.add(k)
                 waiting.append(k)
-            elif (
-                producer is None
-                and alike
-                and takes_epilogue(calls[k])
-                and can_lead(calls, members | {k}, k, shape)
-            ):
-                members.add(k)
+            elif producer is None and takes(calls[k], "epilogue") and is_like(symbol, shape):
                 producer = k
-        if producer is not None and not can_lead(calls, members, producer, shape):
-            members.discard(producer)
-            producer = None
-    return members, producer
+    if producer is None or not can_stand_inside(calls, members):
+        return members, None
+    return members | {producer}, producer
 
 
-def can_lead(calls: Sequence[Call], members: set[int], producer: int, shape: Any) -> bool:
-    """Can the others of the group be the epilogue of this one?"""
-    inside = {s.name for k in members for s in symbols(calls[k].results)}
-    others = [calls[k] for k in members if k != producer]
-    outside = [s for call in others for s in symbols(call.args) if s.name not in inside]
-    sizes: list[Any] = [symbol.dims for symbol in outside]
-    result = calls[max(members)].results[0]
-    return result.dtype == np.float32 and all(fits_epilogue(dims, shape) for dims in sizes)
+def feeders(
+    calls: Sequence[Call],
+    leader: int,
+    makers: dict[str, int],
+    readers: dict[str, set[int]],
+    gone: set[int],
+) -> set[int]:
+    """The calls that make what `leader` reads first, where they can stand in front of it."""
+    first: Any = next(iter(calls[leader].args), None)
+    k = makers.get(first.name) if isinstance(first, Symbol) else None
+    if k is None or k in gone or not takes(calls[leader], "prologue") or parts(calls[k]) is None:
+        return set()
+    members, producer = group(calls, k, makers, readers, gone)
+    alone = producer is None and readers[first.name] == {leader}
+    fits = can_stand_inside(calls, members) and start(calls, members) is not None
+    return members if alone and fits else set()
 
 
-def as_one(calls: Sequence[Call], members: Sequence[int], producer: int | None) -> Call:
+def can_stand_inside(calls: Sequence[Call], members: set[int]) -> bool:
+    """Can these calls be an expression inside a kernel?"""
+    (result,) = calls[max(members)].results
+    shape: tuple[Any, ...] = result.dims
+    sizes: list[Any] = [symbol.dims for symbol in outside(calls, members)]
+    sizes += [arg.shape for k in members for arg in calls[k].args if is_array(arg)]
+    fits = (None not in dims and fits_epilogue(dims, shape) for dims in sizes)
+    return result.dtype == np.float32 and all(fits)
+
+
+def is_array(arg: Any) -> bool:
+    return isinstance(arg, np.ndarray) or is_device(arg)
+
+
+def outside(calls: Sequence[Call], members: set[int]) -> list[Symbol]:
+    """What these calls read of others."""
+    made = {symbol.name for k in members for symbol in calls[k].results}
+    return [s for k in sorted(members) for s in symbols(calls[k].args) if s.name not in made]
+
+
+def start(calls: Sequence[Call], members: set[int]) -> Symbol | None:
+    """What a kernel can read in place of what these calls make, with them in front of it."""
+    (result,) = calls[max(members)].results
+    return next((s for s in outside(calls, members) if is_like(s, result.dims)), None)
+
+
+def is_like(symbol: Symbol, dims: Any) -> bool:
+    """Is it the float that a kernel has for each element of such sizes?"""
+    return symbol.dims == dims and symbol.dtype == np.float32
+
+
+def as_one(
+    calls: Sequence[Call], members: set[int], producer: int | None, feeding: set[int]
+) -> Call:
     """The call that does what these do, in their order."""
+    last = calls[max(members)]
+    if producer is None:
+        behind, operands = expression(calls, members, None)
+        one = Joined((), None, behind, last.results[0].dims)
+        return Call(one, ((), (), operands), {}, last.results)
+    leading = calls[producer]
+    first = start(calls, feeding) if feeding else None
+    before, read = expression(calls, feeding, first)
+    led = (first, *leading.args[1:]) if feeding else leading.args
+    behind, operands = expression(calls, members - {producer}, leading.results[0])
+    one = Joined(before, leading, behind, last.results[0].dims)
+    return Call(one, (led, read, operands), {}, last.results)
+
+
+def expression(
+    calls: Sequence[Call], members: set[int], first: Symbol | None
+) -> tuple[tuple[Step, ...], tuple[Any, ...]]:
+    """What these calls do as steps, and the operands v0, v1, ... of these, but for the `first`."""
     names: dict[str, Value] = {}  # symbol -> what it is called in the expression
     operands: list[Any] = []
     steps: list[Step] = []
-    first = 0
-    if producer is not None:
-        (symbol,) = calls[producer].results
-        names[symbol.name] = Value("v0", symbol.dtype)
-        first = 1
+    if first is not None:
+        names[first.name] = Value("v0", first.dtype)
 
     def value(arg: Any) -> Value:
         if arg is None:
             return Value(f"t{len(steps) - 1}", np.dtype(steps[-1].dtype))
         if isinstance(arg, Symbol) and arg.name in names:
             return names[arg.name]
+        found = Value(f"v{len(operands) + (first is not None)}", dtype_of(arg))
         operands.append(arg)
-        found = Value(f"v{first + len(operands) - 1}", dtype_of(arg))
         if isinstance(arg, Symbol):
             names[arg.name] = found
         return found
 
-    for k in members:
-        if k == producer:
-            continue
+    for k in sorted(members):
         for function, args, dtype in parts(calls[k]) or ():
             made = step(function, [value(arg) for arg in args], dtype)
             assert made
             steps.append(made)
         (symbol,) = calls[k].results
         names[symbol.name] = Value(f"t{len(steps) - 1}", symbol.dtype)
-    last = calls[members[-1]]
-    leading = None if producer is None else calls[producer]
-    one = Joined(tuple(steps), leading, last.results[0].dims)
-    led = tuple(leading.args) if leading else ()
-    return Call(one, (led, tuple(operands)), {}, last.results)
+    return tuple(steps), tuple(operands)
 
 
 def symbols(args: Iterable[Any]) -> list[Symbol]:

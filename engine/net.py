@@ -21,12 +21,13 @@ from oneiro.kernels.dispatch import (
     Device,
     DeviceError,
     device_named,
+    fetched,
     home,
     is_device,
     is_symbol,
     own,
 )
-from oneiro.kernels.symbol import Graph, NoValueError
+from oneiro.kernels.symbol import Graph, NoValueError, known
 
 from .blob import Blobs
 from .error import ArgumentError, ModelError
@@ -39,7 +40,8 @@ from .preprocess import Preprocess
 Names = str | Iterable[str]
 
 FAULTS = (  # what layers raise where a file asks for what cannot be
-    ArithmeticError, LookupError, MemoryError, NotImplementedError, TypeError, ValueError,
+    ArithmeticError, DeviceError, LookupError, MemoryError, NotImplementedError, TypeError,
+    ValueError,
 )  # fmt: skip
 
 
@@ -132,7 +134,7 @@ class Net:
 
     def place(self, array: Array) -> Any:
         """An array where the net computes."""
-        return self.device.place(array) if self.device else array
+        return self.device.place(array) if self.device else fetched(array)
 
     def to(self, place: Callable[[Array], Any]) -> Net:
         """A copy with blobs of its own whose constants are `place(constant)`: a trace's symbols.
@@ -142,16 +144,13 @@ class Net:
         """
         net = copy.copy(self)
         net.nodes = [node._replace(layer=copy.copy(node.layer)) for node in self.nodes]
-
-        def placed(name: str, array: Array) -> Any:
-            return array if array.dtype.kind != "f" or name in self.numeric else place(array)
-
-        net.constants = {name: placed(name, array) for name, array in self.constants.items()}
+        held = self.constants.items()
+        net.constants = {name: self.held(name, array, place) for name, array in held}
         net.blobs = net.empty_blobs()
         for name in self.inputs:
             data = self.blobs[name].data
             if name != self.input and data is not None:
-                net.blobs[name].data = placed(name, data)
+                net.blobs[name].data = self.held(name, data, place)
         net._accepted = None
         return net
 
@@ -284,6 +283,10 @@ class Net:
         made = {top for node in nodes for top in node.tops}
         for name in self.reached(starts) - set(starts) - made:
             self.blobs[name].data = None
+        for name in starts:
+            data = self.blobs[name].data
+            if data is not None and (placed := self.held(name, data)) is not data:
+                self.blobs[name].data = placed
         held = {name: self.blobs[name].data for name in starts}
         for node in nodes:
             self.fill(node, sized)
@@ -311,9 +314,12 @@ class Net:
         for blob in self.blobs.values():
             blob.clear_diff()
         slopes = {n: seed for n, seed in seeds.items() if seed.dtype.kind == "f"}
-        scale = scale_of(slopes.values()) if self.precision == "half" and slopes else None
-        for name, seed in slopes.items():
-            self.blobs[name].seed(seed if scale is None else seed * scale)
+        scaled = slopes
+        scale = self.scale_of(slopes.values())
+        if scale is not None:
+            scaled = {name: seed * scale for name, seed in slopes.items()}
+        for name, seed in scaled.items():
+            self.blobs[name].seed(seed)
         passed = []
         for node in reversed(self.between(ends, starts)):
             flows = [self.blobs[top].flowed for top in node.tops]
@@ -331,9 +337,17 @@ class Net:
                 if diff is not None and bottom is not None and bottom in self.blobs:
                     self.blobs[bottom].add_diff(diff)
         warn_if_idle(rules, passed)
-        for blob in self.blobs.values() if scale is not None else ():
-            blob.divide_diff(scale)
+        for name, blob in self.blobs.items() if scale is not None else ():
+            if blob.flowed is scaled.get(name, self):
+                blob.seed(slopes[name])  # nothing came to it: it is still its owner's
+            else:
+                blob.divide_diff(scale)
         return {name: self.blobs[name].diff for name in ends if self.blobs[name].data is not None}
+
+    def scale_of(self, seeds: Iterable[Any]) -> Any:
+        """What diffs are multiplied by while they go back in half precision; else None."""
+        listed = [seed for seed in seeds if 0 not in known(seed.shape)]
+        return scale_of(listed) if self.precision == "half" and listed else None
 
     def rules(self, rule: str | Mapping[str, str]) -> dict[str, str]:
         """{blob: rule} for what every layer makes whose rule is not the gradient."""
@@ -416,8 +430,8 @@ class Net:
             dtype, sizes = self.model.inputs[name]
             if not is_symbol(value) and (value is not held[name] or value.dtype != dtype):
                 # the net's own, not the caller's
-                copied = value.astype(dtype) if is_device(value) else np.array(value, dtype)
-                taken[name] = value = self.held(name, copied)
+                value = value.astype(dtype) if is_device(value) else np.array(value, dtype)
+            taken[name] = value = self.held(name, value)
             if sizes and len(sizes) != value.ndim:
                 expected = "x".join("?" if size is None else str(size) for size in sizes)
                 raise ArgumentError(
@@ -425,10 +439,15 @@ class Net:
                 )
         return {name: value for name, value in taken.items() if value is not held[name]}
 
-    def held(self, name: str, array: Array) -> Any:
-        """An input or constant where the net computes; integers and numbers stay on the host."""
+    def held(self, name: str, array: Array, place: Callable[[Array], Any] | None = None) -> Any:
+        """A blob or constant where the net computes, or where `place` takes it.
+
+        Integers, and what layers read as numbers, are on the host; symbols are nowhere.
+        """
+        if is_symbol(array):
+            return array
         stays = array.dtype.kind != "f" or name in self.numeric
-        return array if stays else self.place(array)
+        return fetched(array) if stays else (place or self.place)(array)
 
     def as_input(self, name: str) -> str:
         """The input of that name or alias."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from oneiro.kernels.dispatch import Device, is_device, own
+from oneiro.kernels.dispatch import Device, Kernel, is_device, own
 from oneiro.kernels.symbol import Call, Symbol
 
 from .error import ArgumentError
@@ -65,8 +65,8 @@ class Plan:
 
     def placed(self, value: Any, dtype: Any) -> Any:
         """An input where the plan computes."""
-        if is_device(value):
-            return value.astype(dtype, copy=False)
+        if self.device and is_device(value):
+            return self.device.place(value).astype(dtype, copy=False)
         array = np.asarray(value, dtype)
         return self.device.place(array) if self.device else array
 
@@ -92,12 +92,19 @@ def computed(
 
 
 def placed(calls: list[Call], device: Device) -> list[Call]:
-    """The calls with the arrays that they hold, not only read, on the device."""
-    return [call._replace(args=tuple(on(device, arg) for arg in call.args)) for call in calls]
+    """The calls with the arrays that they hold, not only read, on the device.
+
+    Integers may be sizes and the like: they go there where a kernel wants an array.
+    """
+    return [call._replace(args=on(device, call)) for call in calls]
 
 
-def on(device: Device, arg: Any) -> Any:
-    return device.place(arg) if isinstance(arg, np.ndarray) and arg.dtype.kind == "f" else arg
+def on(device: Device, call: Call) -> tuple[Any, ...]:
+    args = tuple(
+        device.place(arg) if isinstance(arg, np.ndarray) and arg.dtype.kind in "fb" else arg
+        for arg in call.args
+    )
+    return call.function.placed(args, device) if isinstance(call.function, Kernel) else args
 
 
 def run(call: Call, values: dict[str, Any]) -> None:

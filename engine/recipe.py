@@ -66,7 +66,7 @@ def surroundings(net: Net) -> dict[str, str]:
         "machine": f"{platform.system()} {platform.machine()}",
         "blas": blas(),
         "dtype": str(net.dtype),
-        "device": str(net.device or "cpu"),
+        "device": ", ".join([str(net.device), *net.device.fingerprint]) if net.device else "cpu",
         "precision": net.precision,
         "tuning": table.digest if table else "",
     }

@@ -8,19 +8,25 @@ n, c, h, w), which is what the kernels are written for.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import itertools
 import logging
 import math
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from .dispatch import Array, Device
+from .dispatch import Array, Device, fetched
 
 log = logging.getLogger(__name__)
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}  # NumPy function -> what it is on devices
+
+# what writes to its first argument, and would write to a copy in the host's memory
+WRITERS = {np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask}
 
 
 def on_device(function: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -38,9 +44,9 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     `raw` is what holds them: a CuPy array on a GPU, a NumPy array in the emulator. Slices,
     transposes and most reshapes are views of the same memory, as in NumPy. NumPy arrays that meet
-    it are copied to the device; a function without a kernel runs on the host, and what it makes
-    comes back. `np.asarray` copies it to the host, DLPack and `__cuda_array_interface__` share its
-    memory.
+    it are copied to the device; a function without a kernel, or with options that its kernel does
+    not know, runs on the host, and what it makes comes back. `np.asarray` copies it to the host,
+    DLPack and `__cuda_array_interface__` share its memory.
     """
 
     home = "device"
@@ -113,7 +119,14 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __float__(self) -> float:
         return float(self.item())
 
-    __index__ = __int__
+    def __index__(self) -> int:
+        return operator.index(self.item())
+
+    def __reduce__(self) -> Any:
+        return place, (np.asarray(self), self.device)
+
+    def __deepcopy__(self, memo: Any) -> DeviceArray:
+        return self.copy()
 
     @property
     def T(self) -> DeviceArray:
@@ -167,38 +180,62 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __getitem__(self, key: Any) -> DeviceArray:
         """A view, by slices and numbers."""
-        check_key(key)
-        return DeviceArray(self.raw[key], self.device)
+        return DeviceArray(self.raw[as_key(key)], self.device)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        check_key(key)
-        place = self.raw[key] if key != () else self.raw
-        if place.ndim == 0:  # NumPy gives a number where a view is wanted
-            place = self.raw[(*key, None) if isinstance(key, tuple) else (key, None)]
-        FUNCTIONS[np.copyto](DeviceArray(place, self.device), value)
+        FUNCTIONS[np.copyto](self[key], value)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if method == "at":
+            raise TypeError(refusal(f"np.{ufunc.__name__}.at"))
         (out,) = options.pop("out", None) or (None,)
-        known = method == "__call__" and ufunc in FUNCTIONS and not options
-        function = FUNCTIONS[ufunc] if known else getattr(ufunc, method)
-        result = function(*inputs) if known else run_on_host(function, inputs, options)
-        if out is None:
-            return result
-        out[...] = result
-        return out
+        function = ufunc if method == "__call__" else getattr(ufunc, method)
+        return stored(answer(function, inputs, options), out)
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], options: dict[str, Any]
     ) -> Any:
-        if function in FUNCTIONS:
-            return FUNCTIONS[function](*args, **options)
-        return run_on_host(function, args, options)
+        out = options.pop("out", None)
+        return stored(answer(function, args, options), out)
 
 
-def run_on_host(
-    function: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]
-) -> Any:
-    """What a function that has no kernel makes of copies in the host's memory.
+def answer(function: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    """What a NumPy function makes of arrays on a device: by our kernel, if it takes all of this."""
+    if function in FUNCTIONS and fits(function, args, options):
+        return FUNCTIONS[function](*args, **options)
+    if function in WRITERS and isinstance(args[0], DeviceArray):
+        raise TypeError(refusal(f"np.{function.__name__}"))
+    return run_on_host(function, *args, **options)
+
+
+def fits(function: Any, args: Sequence[Any], options: Mapping[str, Any]) -> bool:
+    """Has what the function is on devices all of these options?"""
+    if isinstance(function, np.ufunc):
+        return not options
+    try:
+        signature(FUNCTIONS[function]).bind(*args, **options)
+    except TypeError:
+        return False
+    return True
+
+
+signature = functools.cache(inspect.signature)
+
+
+def stored(result: Any, out: Any) -> Any:
+    """The result, in `out` if that is asked for."""
+    if out is None:
+        return result
+    out[...] = result
+    return out
+
+
+def refusal(name: str) -> str:
+    return f"{name} does not write to an array on a device: x[slices] = values does"
+
+
+def run_on_host(function: Callable[..., Any], /, *args: Any, **options: Any) -> Any:
+    """What a function that has no kernel for these arguments makes of copies in the host's memory.
 
     Arrays go back to the device.
     """
@@ -207,8 +244,10 @@ def run_on_host(
     named = zip(options, on_host(options.values()), strict=True)
     result = function(*on_host(args), **dict(named))
     results = result if isinstance(result, tuple | list) else [result]
-    back = [device.place(r) if isinstance(r, np.ndarray) else r for r in results]
-    return type(result)(back) if isinstance(result, tuple | list) else back[0]
+    back = [device.place(r) if isinstance(r, np.ndarray | np.generic) else r for r in results]
+    if not isinstance(result, tuple | list):
+        return back[0]
+    return getattr(result, "_make", type(result))(back)
 
 
 def devices_of(args: Iterable[Any]) -> Iterator[Device]:
@@ -222,20 +261,26 @@ def devices_of(args: Iterable[Any]) -> Iterator[Device]:
 
 def on_host(args: Iterable[Any]) -> list[Any]:
     """Arguments with copies in place of arrays on devices."""
-    return [
-        np.asarray(arg)
-        if isinstance(arg, DeviceArray)
-        else type(arg)(on_host(arg))
-        if type(arg) in (tuple, list)
-        else arg
-        for arg in args
-    ]
+    return [type(arg)(on_host(arg)) if type(arg) in (tuple, list) else fetched(arg) for arg in args]
 
 
-def check_key(key: Any) -> None:
+def as_key(key: Any) -> tuple[Any, ...]:
+    """Slices and numbers, with what stands for the other axes: so views of no axes are views."""
     parts = key if isinstance(key, tuple) else (key,)
-    if not all(part is None or isinstance(part, slice | int | type(...)) for part in parts):
-        raise TypeError("an array on a device is cut by slices and numbers; np.take gathers")
+    rest = () if any(part is ... for part in parts) else (...,)
+    return (*map(as_part, parts), *rest)
+
+
+def as_part(part: Any) -> Any:
+    """A part of a key: a slice, None, ..., or a number as an int."""
+    if part is None or isinstance(part, slice | type(...)):
+        return part
+    try:
+        if not isinstance(part, bool) and getattr(part, "ndim", 0) == 0:
+            return operator.index(part)
+    except TypeError:
+        pass
+    raise TypeError("an array on a device is cut by slices and numbers; np.take gathers")
 
 
 def empty(shape: Sequence[int], like: DeviceArray, dtype: Any = None) -> DeviceArray:
@@ -354,9 +399,9 @@ def reshaped(
 
 
 def place(value: Array, device: Device) -> DeviceArray:
-    """A NumPy array on the device, in the house's layout; arrays of there stay as they are."""
-    if isinstance(value, DeviceArray):
-        return value
+    """A NumPy array on the device, in the house's layout; what is in its memory stays there."""
+    if isinstance(value, DeviceArray) and type(value.device) is type(device):
+        return value if value.device is device else DeviceArray(value.raw, device)
     array = np.asarray(value)
     order = house_order(array.ndim)
     inverse = np.argsort(order)

@@ -1,9 +1,10 @@
 // y[o, j, i] = the sum over k from -radius to radius of g[k] * x[o, j + k, i], the axis a ring: a
 // Gaussian along one axis. g[k] is proportional to exp(-k * k / (2 * sigma * sigma)), its sum 1.
 //
-// Memory: x and y are (outer, size, inner). A thread makes one element. A block works out the
-// weights first, in shared memory: that is cheaper than to keep them somewhere. A picture takes a
-// launch for each axis. The cost is that of the bytes as long as the caches hold 2 * radius rows.
+// Memory: x and y are (outer, size, inner). A thread makes one element, of 2 * radius + 1. A block
+// works out the weights first, in shared memory: that is cheaper than to keep them somewhere. A
+// picture takes a launch for each axis. The cost is that of the bytes as long as the caches hold
+// 2 * radius rows.
 
 extern "C" __global__ void gaussian_blur(float* __restrict__ y, const float* __restrict__ x,
                                          int outer, int size, int inner, float sigma, int radius) {

@@ -78,8 +78,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS) conv_tiled(
     return;  // the phase has fewer pixels than the largest one
   }
 
-  __shared__ float as[2][BK][BM + 4];  // of the source
-  __shared__ float bs[2][BK][BN + 4];  // of the filters
+  __shared__ __align__(16) float as[2][BK][BM + 4];  // of the source
+  __shared__ __align__(16) float bs[2][BK][BN + 4];  // of the filters
   float4 a_next[A_LOADS];
   float4 b_next[B_LOADS];
   const int thread = threadIdx.x;

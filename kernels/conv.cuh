@@ -6,11 +6,7 @@
 // kernel_h, kernel_w, inputs). A kernel reads a source and writes a result: x and y, or, with
 // BACKWARD defined as 1, dy and dx.
 
-// What a kernel ends with: y[i] = EPILOGUE(v, i, c) for the value v of channel c.
-#ifndef EPILOGUE
-#define EPILOGUE(v, i, c) (v)
-#define EPILOGUE_PARAMETERS
-#endif
+#include "hook.cuh"
 
 #define GEOMETRY \
   int images, int group, int inputs, int outputs, int height, int width, int rows, int columns, \

@@ -154,8 +154,8 @@ def _(
     group: int,
     epilogue: Epilogue = NONE,
 ) -> Any:
-    if not conv_cuda.can(x, w, epilogue):
-        return conv.on_host(x, w, b, window, group)
+    if not conv_cuda.can(x, w):
+        return epilogue.of(conv.on_host(x, w, b, window, group))
     return conv_cuda.conv(x, w, b, window, group, epilogue)
 
 
@@ -168,8 +168,8 @@ def _(
     group: int,
     epilogue: Epilogue = NONE,
 ) -> Any:
-    if not conv_cuda.can(dy, w, epilogue):
-        return conv_backward.on_host(dy, w, shape, window, group)
+    if not conv_cuda.can(dy, w):
+        return epilogue.of(conv_backward.on_host(dy, w, shape, window, group))
     return conv_cuda.conv_backward(dy, w, shape, window, group, epilogue)
 
 

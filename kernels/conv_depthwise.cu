@@ -44,7 +44,7 @@ __device__ __forceinline__ void write(float* p, Vector value) {
 extern "C" __global__ void __launch_bounds__(256, 3) conv_depthwise(
     float* __restrict__ result, const float* __restrict__ source, const float* __restrict__ w,
     const float* __restrict__ b, GEOMETRY EPILOGUE_PARAMETERS) {
-  extern __shared__ float filters[];
+  extern __shared__ __align__(16) float filters[];
   // source is (images, source_h, source_w, group * sources)
   // result is (images, result_h, result_w, group * results), of it this block's phase
 #if BACKWARD

@@ -8,10 +8,7 @@
 // A thread makes one element. Nothing is kept for a neighbour: two reads from the caches for each
 // multiplication, which bounds it at a small part of a GPU's arithmetic.
 
-#ifndef EPILOGUE
-#define EPILOGUE(v, i, c) (v)
-#define EPILOGUE_PARAMETERS
-#endif
+#include "hook.cuh"
 
 #define GEOMETRY \
   int images, int group, int inputs, int outputs, int size_0, int size_1, int size_2, \

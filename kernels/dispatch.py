@@ -8,10 +8,13 @@ where it launches CUDA (without one the specification runs on the host).
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import gc
 import logging
 import statistics
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
@@ -45,14 +48,16 @@ class Kernel(Generic[P, R]):
         return self.name
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        values = (*args, *kwargs.values())
+        values: tuple[Any, ...] = (*args, *kwargs.values())
         where = home(values)
         implementation = self.twins.get(where, self.specification)
         if where == "symbol":
             graph = next(arg.graph for arg in args if is_symbol(arg))  # type: ignore[attr-defined]
             result: R = graph.call(self, implementation, args, kwargs)
             return result
-        if where == "device" and where not in self.twins:
+        # twins read float32: a float64 comes of means of integers, and seldom of anything else
+        wide = any(is_device(value) and value.dtype == np.float64 for value in values)
+        if where == "device" and (wide or where not in self.twins):
             return self.on_host(*args, **kwargs)
         return implementation(*args, **kwargs)
 
@@ -64,7 +69,7 @@ class Kernel(Generic[P, R]):
     def cuda(self, twin: Callable[..., Any]) -> Callable[..., Any]:
         """Decorate the twin on devices: what it launches runs on a GPU and in the emulator.
 
-        It may take an `epilogue` besides, see pointwise.py.
+        It may take an `epilogue` and a `prologue` besides, see pointwise.py.
         """
         self.twins["device"] = twin
         return twin
@@ -74,12 +79,24 @@ class Kernel(Generic[P, R]):
         values: tuple[Any, ...] = (*args, *kwargs.values())
         device = next(value.device for value in values if is_device(value))
         log.debug("%s has no kernel for these arguments on %s: it runs on the host", self, device)
-        moved = [np.asarray(value) if is_device(value) else value for value in args]
-        named = {k: np.asarray(v) if is_device(v) else v for k, v in kwargs.items()}
-        result: Any = self.specification(*moved, **named)  # type: ignore[arg-type]
+        named = {name: fetched(value) for name, value in kwargs.items()}
+        result: Any = self.specification(*map(fetched, args), **named)
         if isinstance(result, tuple):
             return tuple(device.place(value) for value in result)  # type: ignore[return-value]
         return device.place(result)
+
+    def placed(self, args: Sequence[Any], device: Device) -> tuple[Any, ...]:
+        """The arguments with NumPy arrays on the device, where the CUDA twin wants them there.
+
+        Those are what the specification calls an Array; shapes and other numbers stay.
+        """
+        if "device" not in self.twins:
+            return tuple(args)
+        kinds = self.specification.__annotations__.values()
+        return tuple(
+            device.place(arg) if kind in ("Array", Array) and isinstance(arg, np.ndarray) else arg
+            for arg, kind in zip(args, kinds, strict=False)
+        )
 
     def cases(self, draw: Callable[[np.random.Generator], Iterator[Case]]) -> None:
         """Decorate draw(random), which yields the arguments of calls that every twin must pass."""
@@ -109,13 +126,18 @@ def is_device(value: Any) -> bool:
     return getattr(type(value), "home", None) == "device"
 
 
+def fetched(value: Any) -> Any:
+    """The value, or its copy in the host's memory if it is on a device."""
+    return np.asarray(value) if is_device(value) else value
+
+
 def alike(value: Any, model: Any) -> Any:
     """`value` in the type of `model`, and at its home: an array beside a symbol becomes one."""
     if value.dtype != model.dtype:
         value = value.astype(model.dtype)
     if is_symbol(model) and not is_symbol(value):
         return value + np.zeros_like(model)
-    return model.device.place(value) if is_device(model) else value
+    return model.device.place(value) if is_device(model) else fetched(value)
 
 
 def own(array: Array) -> Array:
@@ -188,10 +210,13 @@ class Memory:
         self.crossings = 0
 
     def place(self, value: Any) -> Any:
-        """A NumPy array as a DeviceArray of here; what is here already stays as it is."""
+        """A NumPy array as a DeviceArray of here; what is in this memory stays there."""
         from .array import place
 
         return place(value, self)  # type: ignore[arg-type]
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
 
 
 class Emulator(Memory):
@@ -282,10 +307,14 @@ class Cuda(Memory):
         self.processors = properties["multiProcessorCount"]
         self.capability = (properties["major"], properties["minor"])
         self.functions: dict[tuple[str, str], Any] = {}
+        self.granted: dict[Any, int] = {}  # dynamic shared memory that functions have asked for
         self.compiling = threading.Lock()
 
     def __str__(self) -> str:
         return f"cuda ({self.title})"
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.precision,)
 
     def allocate(self, shape: tuple[int, ...], dtype: Any, strides: tuple[int, ...]) -> Any:
         size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
@@ -294,17 +323,31 @@ class Cuda(Memory):
 
     def upload(self, array: Array) -> Any:
         self.crossings += 1
-        return self.cupy.asarray(array)
+        # what is kept may outlive the memory of the graph that asked for it
+        with self.cupy.cuda.using_allocator(self.cupy.get_default_memory_pool().malloc):
+            return self.cupy.asarray(array)
 
     def download(self, raw: Any) -> Array:
+        """In C order before it is copied: CuPy would compile a kernel of its own for that."""
+        from .array import DeviceArray, contiguous
+
         self.crossings += 1
-        return self.cupy.asnumpy(raw)
+        return self.cupy.asnumpy(contiguous(DeviceArray(raw, self)).raw)
 
     def address(self, raw: Any) -> int:
         return raw.data.ptr
 
     def view(self, raw: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
         return self.cupy.ndarray(shape, raw.dtype, raw.data, strides)
+
+    def copy(self, to: Any, value: Any) -> None:
+        """Write an array to where one of its shape and type lies; quickly where they lie alike."""
+        from .array import is_dense
+
+        if is_device(value) and to.raw.strides == value.raw.strides and is_dense(to):
+            to.raw.data.copy_from_device_async(value.raw.data, value.raw.nbytes)
+        else:
+            to[...] = value
 
     def launch(
         self,
@@ -317,11 +360,11 @@ class Cuda(Memory):
         shared: int,
     ) -> None:
         run = self.functions.get((code, function)) or self.loaded(name, code, function)
-        if shared > 48 << 10:
-            # above that a kernel has to ask for it
-            driver = self.cupy.cuda.driver
-            driver.funcSetAttribute(run.ptr, LARGER_SHARED, shared)
-        run(grid, block, tuple(args), shared_mem=shared)
+        if shared > self.granted.get(run.ptr, UNASKED):
+            self.cupy.cuda.driver.funcSetAttribute(run.ptr, LARGER_SHARED, shared)
+            self.granted[run.ptr] = shared
+        values = tuple(NULL if arg is None else arg for arg in args)
+        run(grid, block, values, shared_mem=shared)
 
     def loaded(self, name: str, code: str, function: str) -> Any:
         """The kernel on the GPU, compiled for it."""
@@ -347,27 +390,52 @@ class Cuda(Memory):
         """The median of ROUNDS, each of REPEATS calls as one CUDA graph."""
         cuda = self.cupy.cuda
         pool = cuda.MemoryPool()
-        with cuda.Stream() as stream, cuda.using_allocator(pool.malloc):
-            run()
-            stream.synchronize()
-            stream.begin_capture()
+
+        def repeated() -> None:
             for _ in range(REPEATS):
                 run()
-            graph = stream.end_capture()
-            graph.launch(stream)
-            times = []
-            for _ in range(ROUNDS):
-                start, end = cuda.Event(), cuda.Event()
-                start.record(stream)
+
+        try:
+            with cuda.Stream() as stream, cuda.using_allocator(pool.malloc):
+                run()
+                cuda.Device().synchronize()
+                graph, _ = capture(stream, repeated)
                 graph.launch(stream)
-                end.record(stream)
-                end.synchronize()
-                times.append(cuda.get_elapsed_time(start, end))
+                times = []
+                for _ in range(ROUNDS):
+                    start, end = cuda.Event(), cuda.Event()
+                    start.record(stream)
+                    graph.launch(stream)
+                    end.record(stream)
+                    end.synchronize()
+                    times.append(cuda.get_elapsed_time(start, end))
+        finally:
+            release(pool, {})
         return statistics.median(times) / 1e3 / REPEATS
 
 
+def capture(stream: Any, run: Callable[[], R]) -> tuple[Any, R]:
+    """The CUDA graph of what a call launches on the stream, which it does not run, and its result.
+
+    Meanwhile nothing is collected: old graphs would free their memory, and be captured doing so.
+    """
+    collected = gc.isenabled()
+    gc.disable()
+    stream.begin_capture()
+    try:
+        result = run()
+    except BaseException:
+        with contextlib.suppress(Exception):
+            stream.end_capture()  # or nothing could run there ever again
+        raise
+    finally:
+        if collected:
+            gc.enable()
+    return stream.end_capture(), result
+
+
 class CudaGraph:
-    """A function of arrays by name as one CUDA graph: captured at the second call, then replayed.
+    """A function of arrays by name as one CUDA graph: captured at the first call, then replayed.
 
     Its memory is its own: inputs are copied to where the graph reads them, results to where the
     caller may keep them. A function that waits for the host cannot be captured, and runs as it is.
@@ -378,40 +446,69 @@ class CudaGraph:
         self.device = device
         self.run = run
         self.pool = cuda.MemoryPool()
-        self.allocator = cuda.using_allocator
-        self.stream = cuda.Stream()
+        self.stream = cuda.Stream(non_blocking=True)  # what others do is not captured
+        self.event = cuda.Event(disable_timing=True)
         self.graph: Any = None
         self.inputs: dict[str, Any] = {}
         self.results: dict[str, Any] = {}
         self.waits = False
+        weakref.finalize(self, release, self.pool, self.results).atexit = False
 
     def __call__(self, inputs: dict[str, Any]) -> dict[str, Any]:
         if self.waits:
             return self.run(inputs)
+        caller = self.device.cupy.cuda.get_current_stream()
+        self.stream.wait_event(caller.record(self.event))
         with self.stream:
-            if self.graph is None:
-                return self.recorded(inputs)
-            for name, value in inputs.items():
-                self.inputs[name][...] = value
-            self.graph.launch(self.stream)
-            return {name: value.copy() for name, value in self.results.items()}
+            results = self.replayed(inputs) if self.graph else self.recorded(inputs)
+        caller.wait_event(self.stream.record(self.event))
+        return results
+
+    def replayed(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        for name, value in inputs.items():
+            self.device.copy(self.inputs[name], value)
+        self.graph.launch(self.stream)
+        return {name: self.copied(value) for name, value in self.results.items()}
 
     def recorded(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Run once as it is, which compiles and takes memory, and once more to be captured."""
         self.inputs = {name: value.copy() for name, value in inputs.items()}
         before = self.device.crossings
-        results = {name: value.copy() for name, value in self.from_pool().items()}
+        results = {name: self.copied(value) for name, value in self.from_pool().items()}
         self.waits = self.device.crossings > before
-        if not self.waits:
-            self.stream.begin_capture()
-            self.results = self.from_pool()
-            self.graph = self.stream.end_capture()
+        if self.waits:
+            log.info("a program waits for the host: it does not run as a CUDA graph")
+        else:
+            try:
+                self.graph, made = capture(self.stream, self.from_pool)
+                self.results.update(made)
+            except Exception as error:
+                log.warning("a program cannot be a CUDA graph, and runs slower: %r", error)
+                self.waits = True
+        if self.waits:
+            release(self.pool, self.inputs)
         return results
 
     def from_pool(self) -> dict[str, Any]:
         """Run on memory that nobody else gets, even when it is free: the graph writes there."""
-        with self.allocator(self.pool.malloc):
+        with self.device.cupy.cuda.using_allocator(self.pool.malloc):
             return self.run(dict(self.inputs))
+
+    def copied(self, value: Any) -> Any:
+        """A result where the caller may keep it."""
+        from .array import laid_out, memory_order
+
+        if not is_device(value):
+            return value.copy()
+        copy = laid_out(value.shape, value, None, memory_order(value))
+        self.device.copy(copy, value)
+        return copy
+
+
+def release(pool: Any, arrays: dict[str, Any]) -> None:
+    """Free a pool's memory, which it would keep even from the end of its life on."""
+    arrays.clear()
+    pool.free_all_blocks()
 
 
 def device_named(name: str, precision: str) -> Device:
@@ -421,6 +518,9 @@ def device_named(name: str, precision: str) -> Device:
 
 REPEATS, ROUNDS = 20, 5  # of a call that is measured
 LARGER_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+# bytes of dynamic shared memory that need not be asked for: with static memory 48 KiB are the most
+UNASKED = 32 << 10
+NULL = np.uint64(0)  # a pointer; of None not every CuPy makes one
 
 
 def imported_cupy() -> Any:

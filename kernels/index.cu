@@ -59,14 +59,15 @@ extern "C" __global__ void scatter(TYPE* __restrict__ y, const TYPE* __restrict_
                                    const INDEX* __restrict__ indices, int tiles, int count,
                                    int size, int inner, int own) {
   // updates are (outer, count, inner). A block has blockDim.y rows, of `tiles` times as many, and
-  // blockDim.x elements of each; the grid is (outer * tiles, inner / blockDim.x).
+  // blockDim.x elements of each; blockIdx.x counts those first, then the tiles, then the outer.
   __shared__ int rows[THREADS];
   __shared__ unsigned ours[THREADS / 32];
   const int thread = threadIdx.y * blockDim.x + threadIdx.x;
-  const int o = blockIdx.x / tiles;
-  const int first = blockIdx.x % tiles * blockDim.y;
+  const int across = (inner + blockDim.x - 1) / blockDim.x;
+  const int o = blockIdx.x / across / tiles;
+  const int first = blockIdx.x / across % tiles * blockDim.y;
   const int row = first + threadIdx.y;
-  const int i = blockIdx.y * blockDim.x + threadIdx.x;
+  const int i = blockIdx.x % across * blockDim.x + threadIdx.x;
   const bool works = row < size && i < inner;
   const int at = (o * size + row) * inner + i;
   TYPE value = 0;

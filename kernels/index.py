@@ -335,7 +335,7 @@ def write_rows(
     wide = min(1 << max(inner - 1, 0).bit_length(), THREADS)
     block = (wide, THREADS // wide)
     tiles = -(-size // block[1])
-    grid = (outer * tiles, -(-inner // wide))
+    grid = outer * tiles * -(-inner // wide)
     args = (y, x, updates, indices, tiles, count, size, inner, own)
     defines = {**types, "JOIN(old, update)": JOINS[reduction]}
     INDEX.launch("scatter", grid, block, args, defines=defines)
@@ -395,6 +395,7 @@ def _(random: np.random.Generator) -> Iterator[Case]:
     yield random.normal(size=(2, 5, 5, 7)), np.array([2, -1, 0, 2, -3]), shape, 1
     yield random.normal(size=(2, 3, 5, 2, 4)), np.array([[1, -6, 3, 1], [0, 0, -1, 5]]), shape, 3
     yield random.normal(size=(2, 3, 7)), np.array(-2), shape, 2
+    yield random.normal(size=(3, 19, 17)), np.array([1, 0, 1]), (2, 19, 17), 0  # long rows
 
 
 @gather_elements.cases

@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from .array import DeviceArray, contiguous, empty, on_device, strided
+from .array import DeviceArray, contiguous, empty, on_device, run_on_host, strided
+
+
+@on_device(np.shape)
+def shape(x: DeviceArray) -> tuple[int, ...]:
+    return x.shape
+
+
+@on_device(np.ndim)
+def ndim(x: DeviceArray) -> int:
+    return x.ndim
 
 
 @on_device(np.reshape)
@@ -119,15 +129,14 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> DeviceArray:
 
 
 @on_device(np.pad)
-def pad(
-    x: DeviceArray, pairs: Any, mode: str = "constant", constant_values: float = 0
-) -> DeviceArray:
+def pad(x: DeviceArray, pairs: Any, mode: Any = "constant", **options: Any) -> Any:
     """A border of one value."""
-    if mode != "constant":
-        raise NotImplementedError(f"np.pad in mode {mode!r} has no kernel for devices")
+    value = options.get("constant_values", 0)
+    if mode != "constant" or np.ndim(value):
+        return run_on_host(np.pad, x, pairs, mode, **options)
     ends = np.broadcast_to(pairs, (x.ndim, 2)).tolist()
     shape = [size + before + after for size, (before, after) in zip(x.shape, ends, strict=True)]
-    y = filled(shape, constant_values, x)
+    y = filled(shape, value, x)
     inside = zip(x.shape, ends, strict=True)
     y[tuple(slice(before, before + size) for size, (before, _) in inside)] = x
     return y

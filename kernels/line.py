@@ -7,8 +7,6 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from .array import DeviceArray, house_order, in_order
 from .dispatch import Array, Device, is_device
 from .source import Defines, Source
@@ -40,13 +38,8 @@ def resized(shape: Sequence[int], axis: int, size: int) -> tuple[int, ...]:
 
 def lanes(inner: int, *arrays: DeviceArray) -> int:
     """How many neighbours a thread takes at once, see lanes.cuh; arrays may start anywhere."""
-    fits = all(x.dtype.itemsize == 4 and address(x) % 16 == 0 for x in arrays)
+    fits = all(x.dtype.itemsize == 4 and x.address % 16 == 0 for x in arrays)
     return 4 if inner % 4 == 0 and fits else 1
-
-
-def address(x: DeviceArray) -> int:
-    """Where the first element is in the memory of the device."""
-    return x.raw.ctypes.data if isinstance(x.raw, np.ndarray) else x.raw.data.ptr
 
 
 def launch(
@@ -57,14 +50,9 @@ def launch(
 
 
 def together(*values: Any) -> tuple[Any, ...]:
-    """The values, some of which are on a device, all there; indices are copied once."""
+    """The values, some of which are on a device, all there."""
     device = next(value.device for value in values if is_device(value))
-    return tuple(
-        kept(v, device, lambda v: [v])[0]
-        if isinstance(v, np.ndarray) and v.dtype.kind in "iu"
-        else device.place(v)
-        for v in values
-    )
+    return tuple(device.place(value) for value in values)
 
 
 def kept(
@@ -72,8 +60,8 @@ def kept(
 ) -> tuple[DeviceArray, ...]:
     """The arrays that stand for a value, on the device: copied once, and kept as long as it lives.
 
-    Nobody may write to the value. So a program that runs again copies nothing, and may be captured
-    as a CUDA graph: its Plan holds the values.
+    Nobody writes to the value: it is a map, see resample.py. So a program that runs again copies
+    nothing, and may be captured as a CUDA graph: its Plan holds the values.
     """
     key = id(value), device
     if key not in COPIES:

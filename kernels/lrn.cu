@@ -16,6 +16,8 @@
 // its neighbours, first itself, then downwards, then upwards, as the specification does. The cost
 // is that of the bytes. To read shrink again is as cheap as to raise to that power again.
 
+#include "hook.cuh"
+
 // terms[k] = value(element first - below + k), of below + blockDim.x + above elements. Each thread
 // works out that of its own element, then of the others.
 template <class Value>
@@ -68,7 +70,8 @@ extern "C" __global__ void lrn_backward(float* __restrict__ dx, const float* __r
                                         const float* __restrict__ x,
                                         const float* __restrict__ scale,
                                         const float* __restrict__ shrink, int count, int channels,
-                                        int below, int above, float gain) {
+                                        int below, int above,
+                                        float gain EPILOGUE_PARAMETERS) {
   // all arrays are (pixels, channels), count their elements
   extern __shared__ float terms[];
   share_terms(terms, below, above, count,
@@ -76,7 +79,8 @@ extern "C" __global__ void lrn_backward(float* __restrict__ dx, const float* __r
   const int own = blockIdx.x * blockDim.x + threadIdx.x;
   if (own < count) {
     const float sum = neighbours(terms, own % channels, channels, below, above);
-    dx[own] = dy[own] * shrink[own] - gain * x[own] * sum;
+    const float value = dy[own] * shrink[own] - gain * x[own] * sum;
+    dx[own] = EPILOGUE(value, own, own % channels);
   }
 }
 

@@ -10,6 +10,7 @@ import numpy as np
 from .array import DeviceArray, channels_last, laid_out
 from .dispatch import Array, Case, kernel
 from .line import THREADS
+from .pointwise import NONE, Epilogue
 from .source import Source
 from .symbol import known, node
 
@@ -92,10 +93,14 @@ def _(
     size: int,
     alpha: float,
     beta: float,
+    epilogue: Epilogue = NONE,
 ) -> DeviceArray:
+    arrays = (dy, x, scale, shrink)
     before, after = reach(size)
     gain = 2 * alpha * beta / size
-    return over_neighbours("lrn_backward", 1, (dy, x, scale, shrink), after, before, gain)[0]
+    if dy.ndim == 3:  # the house has these in another order than this kernel
+        return epilogue.of(over_neighbours("lrn_backward", 1, arrays, after, before, gain)[0])
+    return over_neighbours("lrn_backward", 1, arrays, after, before, gain, epilogue=epilogue)[0]
 
 
 def over_neighbours(
@@ -105,6 +110,7 @@ def over_neighbours(
     below: int,
     above: int,
     *numbers: float,
+    epilogue: Epilogue = NONE,
 ) -> tuple[DeviceArray, ...]:
     """Launch a function of lrn.cu; all arrays have one shape, and so have its results."""
     arrays = tuple(channels_last(array) for array in arrays)
@@ -113,9 +119,10 @@ def over_neighbours(
     made = tuple(laid_out(x.shape, x, x.dtype, order) for _ in range(results))
     farthest = x.shape[1] - 1
     below, above = min(below, farthest), min(above, farthest)
-    args = (*made, *arrays, x.size, x.shape[1], below, above, *numbers)
+    args = (*made, *arrays, x.size, x.shape[1], below, above, *numbers, epilogue.args)
     shared = 4 * (below + THREADS + above)
-    LRN.launch(function, -(-x.size // THREADS), THREADS, args, shared=shared)
+    grid = -(-x.size // THREADS)
+    LRN.launch(function, grid, THREADS, args, defines=epilogue.defines, shared=shared)
     return made
 
 

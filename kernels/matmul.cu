@@ -1,6 +1,12 @@
-// y = a @ b by tiles: a block makes TILE x TILE elements of y, from slices of a and b in shared
-// memory that are DEPTH terms of the sum long; a thread holds MICRO x MICRO of them in registers.
-// See matmul.cuh for the names, matmul_simple.cu for the first version.
+// y = a @ b by tiles, in float32. See matmul.cuh for the names and how the matrices lie in memory.
+//
+// Versions, slowest first:
+//   matmul_simple  a thread makes one element: two reads for a multiplication (matmul_simple.cu)
+//   matmul_tiled   this file: a block makes TILE x TILE elements of y, from slices of a and b in
+//                  shared memory that are DEPTH terms of the sum long, a thread MICRO x MICRO of
+//                  them in registers: 2 / TILE reads from L2 for a multiplication
+// Beside them stands matmul_narrow.cu: an a of few rows, or a b of few columns, would leave most of
+// a tile empty.
 //
 // A step of the sum costs a thread MICRO / 2 reads of four floats from shared memory for MICRO^2
 // multiplications: with MICRO 8 it is bound by arithmetic, with 4 by those reads. The next slices

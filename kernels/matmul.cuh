@@ -7,13 +7,8 @@
 // y[blockIdx.y * size]; sum_parts adds the parts in order. So the order of a sum depends on the
 // sizes alone.
 
+#include "hook.cuh"
 #include "reduction.cuh"
-
-// What a kernel ends with: y[at] = EPILOGUE(v, at, c) for the value v of channel c.
-#ifndef EPILOGUE
-#define EPILOGUE(v, i, c) (v)
-#define EPILOGUE_PARAMETERS
-#endif
 
 #define BATCH_AXES 4
 

@@ -6,21 +6,18 @@ Matrices of any strides are read where they are. The order of each sum depends o
 from __future__ import annotations
 
 import functools
-import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .array import DeviceArray, contiguous, empty, house_order, laid_out, on_device
+from .array import DeviceArray, contiguous, empty, house_order, laid_out, on_device, run_on_host
 from .dispatch import is_device
 from .layout import broadcast_to
 from .pointwise import NONE, Epilogue, merged
 from .reduction import RANK, Axes, power_below
 from .source import Source
-
-log = logging.getLogger(__name__)
 
 SIMPLE = Source("matmul_simple.cu")
 TILED = Source("matmul.cu")
@@ -183,7 +180,9 @@ def matmul(a: Any, b: Any, epilogue: Epilogue = NONE, version: str | None = None
     From four axes on the result is in C order, but before an epilogue in the house's.
     """
     if any(x.dtype != np.float32 for x in (a, b)):
-        return on_host(np.matmul, a, b)
+        return epilogue.of(run_on_host(np.matmul, a, b))
+    if 1 in (a.ndim, b.ndim) and epilogue.steps:  # it would count in the axis that a vector lends
+        return epilogue.of(matmul(a, b, version=version))
     if not (a.ndim and b.ndim):
         raise ValueError("a matrix product of a single number")
     device = a.device if is_device(a) else b.device
@@ -208,24 +207,18 @@ def matmul(a: Any, b: Any, epilogue: Epilogue = NONE, version: str | None = None
     return y.reshape([*lead, *a.shape[-2:-1], *b.shape[-2:][1:]]) if 1 in (a.ndim, b.ndim) else y
 
 
-def on_host(function: Callable[..., Any], *values: Any) -> DeviceArray:
-    """What a NumPy function makes of copies in the host's memory: for what is rare on devices."""
-    device = next(value.device for value in values if is_device(value))
-    device.crossings += 1
-    log.debug("%s of these arguments has no kernel on %s", function.__name__, device)
-    return device.place(function(*(np.asarray(v) if is_device(v) else v for v in values)))
-
-
 on_device(np.matmul)(matmul)
 
 
 @on_device(np.einsum)
-def einsum(equation: str, *arrays: Any, optimize: bool = True) -> DeviceArray:
-    """Two operands at a time, each pair as a matrix product; `equation` names every axis."""
-    left, _, top = equation.partition("->")
+def einsum(equation: Any, *arrays: Any, optimize: bool = True) -> Any:
+    """Two operands at a time, each pair as a matrix product; "ij,jk->ik" names every axis."""
+    if not isinstance(equation, str) or "->" not in equation:
+        return run_on_host(np.einsum, equation, *arrays)
+    left, _, top = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     if any(len(set(term)) < len(term) for term in terms):  # a diagonal
-        return on_host(np.einsum, equation, *arrays)
+        return run_on_host(np.einsum, equation, *arrays)
     device = next(x.device for x in arrays if is_device(x))
     term, y = terms[0], device.place(arrays[0])
     for k, other in enumerate(terms[1:], 1):

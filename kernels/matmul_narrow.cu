@@ -1,7 +1,7 @@
 // y = a @ b where a has few rows, at most ROWS: a fully connected layer on a picture or a few. Each
 // element of b is read once, by threads that go along its memory, and meets all rows of a: bound by
 // memory. A b of few columns is an a of few rows in the transposed product. See matmul.cuh for the
-// names, matmul_simple.cu for the first version.
+// names, matmul.cu for the other versions.
 //
 //   matmul_sweep  neighbours in memory are in different columns of b: threads side by side go down
 //                 the columns, `lanes` of them share one, and meet in a tree.

@@ -12,7 +12,9 @@
 // read neighbours: the cost is that of the bytes.
 
 extern "C" __global__ void pointwise(RESULT* y, int count PARAMETERS) {
-  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += gridDim.x * blockDim.x) {
+  // the step behind the last element may go beyond an int
+  const unsigned threads = gridDim.x * blockDim.x;
+  for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += threads) {
     COORDINATES
     OPERANDS
     y[PLACE] = EXPRESSION;

@@ -1,7 +1,7 @@
 """Functions of each element on its own, as one CUDA kernel for any expression and any strides.
 
 A table says what NumPy's functions are in C. Several calls may be joined into one expression, and
-an expression may end another kernel as its epilogue: that is how a Plan saves passes over memory.
+an expression may stand inside another kernel: that is how a Plan saves passes over memory.
 """
 
 from __future__ import annotations
@@ -108,9 +108,13 @@ FORMULAS |= {
 WHOLE = FORMULAS | {
     np.absolute: "{0} < 0 ? -{0} : {0}",
     np.sign: "({0} > 0) - ({0} < 0)",
-    np.fmod: "{0} % {1}",
-    np.mod: "({0} % {1} + {1}) % {1}",
-    np.floor_divide: "{0} / {1} - ({0} % {1} != 0 && ({0} < 0) != ({1} < 0))",
+    # a processor traps on division by 0, and of the smallest number by -1; NumPy has 0 there
+    np.fmod: "{1} == 0 || {1} == -1 ? 0 : {0} % {1}",
+    np.mod: "{1} == 0 || {1} == -1 ? 0 : ({0} % {1} + {1}) % {1}",
+    np.floor_divide: (
+        "{1} == 0 ? 0 : {1} == -1 ? -{0} : "
+        "{0} / {1} - ({0} % {1} != 0 && ({0} < 0) != ({1} < 0))"
+    ),
     np.invert: "~{0}",
 }  # fmt: skip
 LOGICAL = FORMULAS | {np.invert: "!{0}", np.absolute: "{0}"}
@@ -353,12 +357,11 @@ def copyto(to: Any, value: Any) -> None:
     if not isinstance(to, DeviceArray):
         to[...] = np.asarray(value)
         return
-    device = to.device
     if not isinstance(value, DeviceArray):
-        value = device.place(np.asarray(value, to.dtype))
+        value = np.asarray(value, to.dtype)
     elif value.raw.base is not None and to.raw.base is value.raw.base:
         value = value.copy()  # they may overlap
-    operands = Operands((value,))
+    operands = Operands.of((value,), to.device)
     made = step(np.ndarray.astype, operands.named(), to.dtype)
     assert made
     evaluate((made,), operands, to)
@@ -378,13 +381,18 @@ class Epilogue:
     results of fewer than four axes: the column), and EPILOGUE_PARAMETERS behind the last argument.
     """
 
+    name = "EPILOGUE"
+
     def __init__(
         self, steps: tuple[Step, ...] = (), values: Sequence[Any] = (), shape: Sequence[int] = ()
     ) -> None:
+        self.steps = steps
+        self.values = values
         self.defines: dict[str, str] = {}
         self.args: tuple[Any, ...] = ()
         if not steps:
             return
+        prefix = self.name[0].lower()
         parameters = []
         statements = ["const float v0 = v;"]
         numbers = []
@@ -392,27 +400,42 @@ class Epilogue:
             if isinstance(value, DeviceArray):
                 array, index = as_epilogue(value, shape)
                 kind = C_TYPES[value.dtype.name]
-                parameters.append(f", const {kind}* e{k}")
-                statements.append(f"const {kind} v{k} = e{k}[{index}];")
+                parameters.append(f", const {kind}* {prefix}{k}")
+                statements.append(f"const {kind} v{k} = {prefix}{k}[{index}];")
                 numbers.append(array)
             else:
                 number = as_number(value, steps, f"v{k}")
-                parameters.append(f", {C_TYPES[number.dtype.name]} v{k}")
+                kind = C_TYPES[number.dtype.name]
+                parameters.append(f", {kind} {prefix}{k}")
+                statements.append(f"const {kind} v{k} = {prefix}{k};")
                 numbers.append(number)
         statements += [made.text(f"t{k}") for k, made in enumerate(steps)]
         statements.append(f"return t{len(steps) - 1};")
         self.defines = {
-            "EPILOGUE_PARAMETERS": "".join(parameters),
-            "EPILOGUE(v, i, c)": f"([&]() {{ {' '.join(statements)} }}())",
+            f"{self.name}_PARAMETERS": "".join(parameters),
+            f"{self.name}(v, i, c)": f"([&]() {{ {' '.join(statements)} }}())",
         }
         self.args = tuple(numbers)
 
+    def of(self, x: Any) -> Any:
+        """What it makes of x in a launch of its own."""
+        if not self.steps:
+            return x
+        return evaluate(self.steps, Operands.of((x, *self.values), x.device))
+
+
+class Prologue(Epilogue):
+    """The same in front of a kernel, which reads PROLOGUE(x[i], i, c) in place of x[i]."""
+
+    name = "PROLOGUE"
+
 
 NONE = Epilogue()
+AS_IT_IS = Prologue()
 
 
 def fits_epilogue(dims: Sequence[int], shape: Sequence[int]) -> bool:
-    """Can an epilogue of a result of `shape` read an array of these sizes?"""
+    """Can an expression inside a kernel read these sizes, beside an array of this shape?"""
     return tuple(dims) == tuple(shape) or math.prod(dims) == 1 or is_by_channel(dims, shape)
 
 
@@ -426,7 +449,7 @@ def is_by_channel(dims: Sequence[int], shape: Sequence[int]) -> bool:
 
 
 def as_epilogue(value: DeviceArray, shape: Sequence[int]) -> tuple[DeviceArray, str]:
-    """The array as an epilogue reads it, and where in it the element is."""
+    """The array as such an expression reads it, and where in it the element is."""
     if value.size == 1 and math.prod(shape) != 1:
         return value, "0"
     if value.shape == tuple(shape):

@@ -17,6 +17,7 @@
 // Cost: each element is read once for each window that holds it, all but the first time from the
 // caches. Other versions would keep rows of overlapping windows in shared memory.
 
+#include "hook.cuh"
 #include "lanes.cuh"
 
 // an axis of x and the windows along it
@@ -44,6 +45,11 @@ __device__ __forceinline__ Place this_place(int depth, int height, int width, in
   place.d = rest % depth;
   place.image = rest / depth;
   return place;
+}
+
+// what an epilogue calls the channel: the innermost axis, which is w where there are no channels
+__device__ __forceinline__ int innermost(const Place& place, int channels) {
+  return channels > 1 ? place.channel : place.w;
 }
 
 // The elements of a window that starts at `start` are those from here on ...
@@ -135,7 +141,8 @@ extern "C" __global__ void max_pool(float* __restrict__ y, int* __restrict__ whe
 
 extern "C" __global__ void max_pool_backward(float* __restrict__ dx, const float* __restrict__ dy,
                                              const int* __restrict__ where, int images,
-                                             int channels, AXIS(d), AXIS(h), AXIS(w)) {
+                                             int channels, AXIS(d), AXIS(h),
+                                             AXIS(w) EPILOGUE_PARAMETERS) {
   // dx is (images, d_size, h_size, w_size, channels)
   const Place i = this_place(d_size, h_size, w_size, channels);
   if (i.image >= images) {
@@ -170,13 +177,17 @@ extern "C" __global__ void max_pool_backward(float* __restrict__ dx, const float
       }
     }
   }
-  const int pixel = i.image * d_size * h_size * w_size + place;
-  store(dx + pixel * channels + i.channel, sum);
+  const int at = (i.image * d_size * h_size * w_size + place) * channels + i.channel;
+  #pragma unroll
+  for (int l = 0; l < LANES; l++) {
+    sum.at[l] = EPILOGUE(sum.at[l], at + l, innermost(i, channels) + l);
+  }
+  store(dx + at, sum);
 }
 
 extern "C" __global__ void average_pool(float* __restrict__ y, const float* __restrict__ x,
                                         int images, int channels, AXIS(d), AXIS(h), AXIS(w),
-                                        int padded) {
+                                        int padded EPILOGUE_PARAMETERS) {
   // y is (images, d_count, h_count, w_count, channels)
   const Place o = this_place(d_count, h_count, w_count, channels);
   if (o.image >= images) {
@@ -206,18 +217,19 @@ extern "C" __global__ void average_pool(float* __restrict__ y, const float* __re
       counted(d_start, d_kernel, d_dilation, d_size, d_before, d_after, padded) *
       counted(h_start, h_kernel, h_dilation, h_size, h_before, h_after, padded) *
       counted(w_start, w_kernel, w_dilation, w_size, w_before, w_after, padded);
+  const int result = ((o.image * d_count + o.d) * h_count + o.h) * w_count + o.w;
+  const int at = result * channels + o.channel;
   #pragma unroll
   for (int l = 0; l < LANES; l++) {
-    mean.at[l] /= n;
+    mean.at[l] = EPILOGUE(mean.at[l] / n, at + l, innermost(o, channels) + l);
   }
-  const int result = ((o.image * d_count + o.d) * h_count + o.h) * w_count + o.w;
-  store(y + result * channels + o.channel, mean);
+  store(y + at, mean);
 }
 
 extern "C" __global__ void average_pool_backward(float* __restrict__ dx,
                                                  const float* __restrict__ dy, int images,
                                                  int channels, AXIS(d), AXIS(h), AXIS(w),
-                                                 int padded) {
+                                                 int padded EPILOGUE_PARAMETERS) {
   // dx is (images, d_size, h_size, w_size, channels)
   const Place i = this_place(d_size, h_size, w_size, channels);
   if (i.image >= images) {
@@ -252,5 +264,10 @@ extern "C" __global__ void average_pool_backward(float* __restrict__ dx,
     }
   }
   const int pixel = ((i.image * d_size + i.d) * h_size + i.h) * w_size + i.w;
-  store(dx + pixel * channels + i.channel, sum);
+  const int at = pixel * channels + i.channel;
+  #pragma unroll
+  for (int l = 0; l < LANES; l++) {
+    sum.at[l] = EPILOGUE(sum.at[l], at + l, innermost(i, channels) + l);
+  }
+  store(dx + at, sum);
 }

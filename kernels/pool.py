@@ -17,6 +17,7 @@ from .conv import conv, conv_backward
 from .dispatch import Array, Case, kernel
 from .layout import filled
 from .line import dense, lanes, launch, together
+from .pointwise import NONE, Epilogue
 from .source import Source
 from .symbol import Shape, Symbol, known, node, vector, zeros
 from .window import Window, padded, padded_shape, sliding_window, unpadded
@@ -282,33 +283,36 @@ def _(x: Any, window: Window) -> tuple[Any, Any]:
 
 
 @max_pool_backward.cuda
-def _(dy: Any, where: Any, shape: Shape, window: Window) -> Any:
+def _(dy: Any, where: Any, shape: Shape, window: Window, epilogue: Epilogue = NONE) -> Any:
     if window.rank > AXES:
-        return max_pool_backward.on_host(dy, where, shape, window)
+        return epilogue.of(max_pool_backward.on_host(dy, where, shape, window))
     dy, where = (dense(array) for array in together(dy, where))
     dx = empty(shape, dy)
     arrays = (dx, dy, where.astype(np.int32, copy=False))
-    over_windows("max_pool_backward", arrays, dx.size, shape, window)
+    over_windows("max_pool_backward", arrays, dx.size, shape, window, epilogue=epilogue)
     return dx
 
 
 @average_pool.cuda
-def _(x: Any, window: Window, include_pad: bool) -> Any:
+def _(x: Any, window: Window, include_pad: bool, epilogue: Epilogue = NONE) -> Any:
     if window.rank > AXES or x.dtype != np.float32:
-        return average_pool.on_host(x, window, include_pad)
+        return epilogue.of(average_pool.on_host(x, window, include_pad))
     x = dense(x)
     y = empty((*x.shape[:2], *window.sizes(x.shape[2:])), x)
-    over_windows("average_pool", (y, x), y.size, x.shape, window, include_pad)
+    over_windows("average_pool", (y, x), y.size, x.shape, window, include_pad, epilogue=epilogue)
     return y
 
 
 @average_pool_backward.cuda
-def _(dy: Any, shape: Shape, window: Window, include_pad: bool) -> Any:
+def _(dy: Any, shape: Shape, window: Window, include_pad: bool, epilogue: Epilogue = NONE) -> Any:
     if window.rank > AXES:
-        return average_pool_backward.on_host(dy, shape, window, include_pad)
+        return epilogue.of(average_pool_backward.on_host(dy, shape, window, include_pad))
     dy = dense(dy)
     dx = empty(shape, dy)
-    over_windows("average_pool_backward", (dx, dy), dx.size, shape, window, include_pad)
+    arrays = (dx, dy)
+    over_windows(
+        "average_pool_backward", arrays, dx.size, shape, window, include_pad, epilogue=epilogue
+    )
     return dx
 
 
@@ -319,6 +323,7 @@ def over_windows(
     shape: Shape,
     window: Window,
     *numbers: int,
+    epilogue: Epilogue = NONE,
 ) -> None:
     """Launch a function of pool.cu for `count` elements; `shape` is that of the unpooled array."""
     plane, channels = planes(shape)
@@ -329,8 +334,8 @@ def over_windows(
     missing = ((1, 1, 1, 1, 1, 0, 0),) * (AXES - window.rank)
     images = math.prod(shape) // max(plane * channels, 1)
     wide = lanes(channels, *arrays)
-    args = (*arrays, images, channels, *missing, *axes, *numbers)
-    launch(POOL, function, count // wide, args, {"LANES": wide})
+    args = (*arrays, images, channels, *missing, *axes, *numbers, epilogue.args)
+    launch(POOL, function, count // wide, args, {"LANES": wide, **epilogue.defines})
 
 
 def planes(shape: Shape) -> tuple[int, int]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from .array import DeviceArray, empty, house_order, in_order, on_device
-from .pointwise import C_TYPES, merged
+from .pointwise import AS_IT_IS, C_TYPES, Prologue, merged
 from .source import Source
 
 REDUCTION = Source("reduction.cu")
@@ -164,8 +164,8 @@ class Reduction(NamedTuple):
     operation: str  # Sum, Product, Largest or Smallest
     start: str  # the value of no elements
     total: Any
-    changed: str = "v"  # what is joined, of an element v
     finished: str = "v"  # the result, of the total v and the number of elements, `whole`
+    prologue: Prologue = AS_IT_IS
 
 
 def reduced(
@@ -175,8 +175,14 @@ def reduced(
     axes = normalized(axis, x.ndim)
     y = empty(shape_without(x.shape, axes, keepdims), x, dtype)
     if y.size:
-        x, walk = walked(x, inmost_last(x, axes), remaining(x.ndim, axes, keepdims))
-        launch(reduction, y, x, walk, walk.elements)
+        if reduction.prologue.steps:
+            x = in_order(x, house_order(x.ndim))  # as a prologue counts
+        kept = remaining(x.ndim, axes, keepdims)
+        moved, walk = walked(x, inmost_last(x, axes), kept)
+        if moved is not x and reduction.prologue.steps:
+            moved, walk = walked(reduction.prologue.of(x), inmost_last(x, axes), kept)
+            reduction = reduction._replace(prologue=AS_IT_IS)
+        launch(reduction, y, moved, walk, walk.elements)
     return y
 
 
@@ -187,7 +193,7 @@ def launch(reduction: Reduction, y: DeviceArray, x: DeviceArray, walk: Walk, who
         parts = empty((segments, walk.results), x, reduction.total)
         run(reduction._replace(finished="v"), parts, x, walk, shared, segment, whole)
         _, rest = walked(parts, (0,), (1,))
-        launch(reduction._replace(changed="v"), y, parts, rest, whole)
+        launch(reduction._replace(prologue=AS_IT_IS), y, parts, rest, whole)
     else:
         run(reduction, y, x, walk, shared, segment, whole)
 
@@ -207,12 +213,14 @@ def run(
         "OUT": C_TYPES[y.dtype.name],
         "OPERATION": reduction.operation,
         "START": reduction.start,
-        "MAP(v)": f"({reduction.changed})",
         "FINISH(v)": f"({reduction.finished})",
         **walk.defines,
+        **reduction.prologue.defines,
     }
+    channels = x.shape[house_order(x.ndim)[-1]] if x.ndim else 1
+    work = (shared.lanes, shared.step, segment, whole, channels)
     grid = (shared.blocks(walk.results), y.size // walk.results)
-    args = (y, x, walk.args, shared.lanes, shared.step, segment, whole)
+    args = (y, x, walk.args, work, reduction.prologue.args)
     REDUCTION.launch("reduce", grid, shared.threads, args, defines=defines)
 
 
@@ -232,27 +240,43 @@ def summed_type(dtype: Any) -> Any:
     return dtype if dtype.kind == "f" else np.dtype(np.uint64 if dtype.kind == "u" else np.int64)
 
 
-@on_device(np.sum)
-def _(x: DeviceArray, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> DeviceArray:
-    total = summed_type(np.dtype(dtype or x.dtype))
-    return reduced(Reduction("Sum", "0", total), x, axis, keepdims, dtype or total)
+def total(
+    operation: str,
+    start: str,
+    x: DeviceArray,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    keepdims: bool = False,
+    prologue: Prologue = AS_IT_IS,
+) -> DeviceArray:
+    """The sum or the product of the elements."""
+    made = summed_type(np.dtype(dtype or x.dtype))
+    reduction = Reduction(operation, start, made, prologue=prologue)
+    return reduced(reduction, x, axis, keepdims, dtype or made)
 
 
-@on_device(np.prod)
-def _(x: DeviceArray, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> DeviceArray:
-    total = summed_type(np.dtype(dtype or x.dtype))
-    return reduced(Reduction("Product", "1", total), x, axis, keepdims, dtype or total)
+on_device(np.sum)(functools.partial(total, "Sum", "0"))
+on_device(np.prod)(functools.partial(total, "Product", "1"))
 
 
 @on_device(np.mean)
-def _(x: DeviceArray, axis: Any = None, keepdims: bool = False) -> DeviceArray:
+def _(
+    x: DeviceArray, axis: Any = None, *, keepdims: bool = False, prologue: Prologue = AS_IT_IS
+) -> DeviceArray:
     dtype = x.dtype if x.dtype.kind == "f" else np.float32
-    mean = Reduction("Sum", "0", summed_type(x.dtype), finished="(OUT)v / (OUT)whole")
+    mean = Reduction("Sum", "0", summed_type(x.dtype), "(OUT)v / (OUT)whole", prologue)
     return reduced(mean, x, axis, keepdims, dtype)
 
 
 def extremum(
-    largest: bool, x: DeviceArray, axis: Any = None, keepdims: bool = False, initial: Any = None
+    largest: bool,
+    x: DeviceArray,
+    axis: Any = None,
+    *,
+    keepdims: bool = False,
+    initial: Any = None,
+    prologue: Prologue = AS_IT_IS,
 ) -> DeviceArray:
     """The largest or smallest of the elements, and of `initial` if it is given."""
     if initial is None:
@@ -260,7 +284,8 @@ def extremum(
     lowest, highest = bounds(x.dtype)
     start = lowest if largest else highest
     operation = "Largest" if largest else "Smallest"
-    y = reduced(Reduction(operation, literal(start, x.dtype), x.dtype), x, axis, keepdims, x.dtype)
+    reduction = Reduction(operation, literal(start, x.dtype), x.dtype, prologue=prologue)
+    y = reduced(reduction, x, axis, keepdims, x.dtype)
     if initial is None or initial == start:
         return y
     return np.maximum(y, initial) if largest else np.minimum(y, initial)
@@ -292,7 +317,7 @@ def literal(value: Any, dtype: Any) -> str:
 
 
 def found(
-    beyond: str, x: DeviceArray, axis: int | None = None, keepdims: bool = False
+    beyond: str, x: DeviceArray, axis: int | None = None, *, keepdims: bool = False
 ) -> DeviceArray:
     """Where along an axis, or in the array as one row, the first element beyond the others is."""
     check_any(x, axis)

@@ -7,12 +7,13 @@
 // elements of one row. The cost is that of the bytes where rows are short, as they are: each
 // element of x is read once for each entry, mostly from the caches.
 
+#include "hook.cuh"
 #include "lanes.cuh"
 
 extern "C" __global__ void resample(float* __restrict__ y, const float* __restrict__ x,
                                     const int* __restrict__ first, const int* __restrict__ index,
                                     const float* __restrict__ weight, int outer, int rows, int old,
-                                    int inner) {
+                                    int inner, int channels EPILOGUE_PARAMETERS) {
   const int chunks = inner / LANES;
   const unsigned item = blockIdx.x * blockDim.x + threadIdx.x;
   const int i = item % chunks * LANES;
@@ -29,5 +30,10 @@ extern "C" __global__ void resample(float* __restrict__ y, const float* __restri
       sum.at[l] += weight[k] * value.at[l];
     }
   }
-  store(y + (o * rows + j) * inner + i, sum);
+  const int at = (o * rows + j) * inner + i;
+  #pragma unroll
+  for (int l = 0; l < LANES; l++) {
+    sum.at[l] = EPILOGUE(sum.at[l], at + l, (at + l) % channels);
+  }
+  store(y + at, sum);
 }

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from .array import empty
+from .array import empty, house_order
 from .dispatch import Array, Case, kernel
 from .index import gather
 from .line import dense, kept, lanes, launch, lines, resized
+from .pointwise import NONE, Epilogue
 from .source import Source
 
 RESAMPLE = Source("resample.cu")
@@ -65,16 +66,18 @@ def _(x: Array, matrix: Map, axis: int) -> Array:
 
 
 @resample.cuda
-def _(x: Any, matrix: Map, axis: int) -> Any:
+def _(x: Any, matrix: Map, axis: int, epilogue: Epilogue = NONE) -> Any:
     if x.dtype != np.float32:
-        return resample.on_host(x, matrix, axis)
+        return epilogue.of(resample.on_host(x, matrix, axis))
     x = dense(x)
     outer, old, inner = lines(x.shape, axis)
     rows = matrix.shape[0]
     y = empty(resized(x.shape, axis, rows), x)
     wide = lanes(inner, x, y)
-    args = (y, x, kept(matrix, x.device, as_table), outer, rows, old, inner)
-    launch(RESAMPLE, "resample", y.size // wide, args, {"LANES": wide})
+    table = kept(matrix, x.device, as_table)
+    channels = y.shape[house_order(y.ndim)[-1]]
+    args = (y, x, table, outer, rows, old, inner, channels, epilogue.args)
+    launch(RESAMPLE, "resample", y.size // wide, args, {"LANES": wide, **epilogue.defines})
     return y
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from .array import DeviceArray, contiguous, empty, house_order, on_device
 from .dispatch import Array, Case, is_device, kernel
 from .line import dense, launch
-from .pointwise import C_TYPES
+from .pointwise import AS_IT_IS, C_TYPES, NONE, Epilogue, Prologue
 from .source import Source
 
 ROLL = Source("roll.cu")
@@ -28,10 +29,24 @@ def roll(x: Array, shift: Any, axis: int | Sequence[int]) -> Array:
     return np.roll(x, shift, axis)
 
 
-@roll.cuda
-@on_device(np.roll)
-def _(x: Any, shift: Any, axis: int | Sequence[int]) -> DeviceArray:
+@kernel
+def unroll(x: Array, shift: Any, axis: int | Sequence[int]) -> Array:
+    """The way back, and the adjoint."""
+    return np.roll(x, np.negative(shift), axis)
+
+
+def turned(
+    sign: int,
+    x: Any,
+    shift: Any,
+    axis: int | Sequence[int],
+    epilogue: Epilogue = NONE,
+    prologue: Prologue = AS_IT_IS,
+) -> DeviceArray:
+    """x turned by sign * shift, two axes in one launch where they are in memory's order."""
     axes = normalize_axis_tuple(axis, x.ndim, allow_duplicate=True)
+    if not axes:
+        return epilogue.of(prologue.of(x))
     if is_device(shift):
         shifts = contiguous(shift.astype(np.int64, copy=False).reshape(-1))
     else:
@@ -42,13 +57,22 @@ def _(x: Any, shift: Any, axis: int | Sequence[int]) -> DeviceArray:
     at = 0
     while at < len(axes):
         pair = places[at : at + 2]
-        count = 2 if pair[0] < pair[-1] else 1  # both in one launch if they are in memory's order
-        x = turned(x, shifts[at : at + count], pair[:count])
-        at += count
+        end = at + (2 if pair[0] < pair[-1] else 1)
+        ends = epilogue if end >= len(axes) else NONE
+        starts = prologue if at == 0 else AS_IT_IS
+        x = turned_once(x, shifts[at:end], places[at:end], sign, ends, starts)
+        at = end
     return x
 
 
-def turned(x: DeviceArray, shift: Any, places: Sequence[int]) -> DeviceArray:
+def turned_once(
+    x: DeviceArray,
+    shift: Any,
+    places: Sequence[int],
+    sign: int,
+    epilogue: Epilogue,
+    prologue: Prologue,
+) -> DeviceArray:
     """x turned along one axis or two, which stand at these places of its memory."""
     sizes = [x.shape[a] for a in house_order(x.ndim)]
     first, last = places[0], places[-1]
@@ -56,8 +80,14 @@ def turned(x: DeviceArray, shift: Any, places: Sequence[int]) -> DeviceArray:
     middle, columns = (1, 1) if first == last else (math.prod(sizes[first + 1 : last]), sizes[last])
     walk = (math.prod(sizes[:first]), sizes[first], middle, columns, math.prod(sizes[last + 1 :]))
     turns = (shift, 0, 0) if is_device(shift) else (None, *(*shift, 0)[:2])
-    launch(ROLL, "roll", x.size, (y, x, *walk, *turns), {"TYPE": C_TYPES[x.dtype.name]})
+    args = (y, x, walk, sizes[-1], turns, sign, prologue.args, epilogue.args)
+    defines = {"TYPE": C_TYPES[x.dtype.name], **prologue.defines, **epilogue.defines}
+    launch(ROLL, "roll", x.size, args, defines)
     return y
+
+
+roll.cuda(on_device(np.roll)(functools.partial(turned, 1)))
+unroll.cuda(functools.partial(turned, -1))
 
 
 @roll.cases
@@ -66,3 +96,10 @@ def _(random: np.random.Generator) -> Iterator[Case]:
     for shift in ((3, -2), (-11, 0), (5, 16)):
         yield x, np.array(shift), (2, 3)
     yield x, np.array((2, 1)), (3, 1)
+
+
+@unroll.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    x = random.normal(size=(2, 3, 5, 7))
+    yield x, np.array((3, -2)), (2, 3)
+    yield x, np.array((-9, 1)), (3, 1)

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from .dispatch import Array, Case, kernel
-from .symbol import as_sizes, as_vector, broadcast, known, node
+from .symbol import Shape, as_sizes, as_vector, broadcast, known, node
 
 
 @kernel
-def expand(x: Array, shape: Array) -> Array:
+def expand(x: Array, shape: Shape | Array) -> Array:
     """x broadcast with an array of `shape`, as a view that takes no memory."""
     return np.broadcast_to(x, np.broadcast_shapes(x.shape, as_sizes(shape)))
 
@@ -25,7 +25,7 @@ def arange(start: Array, limit: Array, delta: Array) -> Array:
 
 
 @expand.onnx
-def _(x: Array, shape: Array) -> Array:
+def _(x: Array, shape: Shape | Array) -> Array:
     sizes = as_sizes(shape)
     dims = broadcast(known(x.shape), known(sizes))
     return node("Expand", x, as_vector(sizes), dtype=x.dtype, dims=dims)

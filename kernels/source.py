@@ -51,9 +51,10 @@ class Source:
     ) -> None:
         """Run `function` in `grid` blocks of `block` threads on the device of its arrays.
 
-        An array is passed as its pointer, a Python int as an int32, a float as a float32, None as
-        a null pointer; the arguments in a tuple stand for themselves. `shared` is the dynamic
-        shared memory in bytes. A grid of no blocks does nothing.
+        An array is passed as its pointer, a Python int as an int32, a float as a float32, NumPy's
+        numbers as what they are, None as a null pointer; the arguments in a tuple stand for
+        themselves. `shared` is the dynamic shared memory in bytes. A grid of no blocks does
+        nothing.
         """
         listed = tuple(flattened(args))
         device = next(arg.device for arg in listed if isinstance(arg, DeviceArray))
@@ -100,6 +101,8 @@ def argument(name: str, value: Any) -> Any:
         if value.size > LARGEST:
             raise ValueError(f"{name}: an array of {value.size:,} elements: 2**31 are too many")
         return value.raw
+    if isinstance(value, np.generic):
+        return value
     if isinstance(value, int):
         if abs(value) > LARGEST:
             raise ValueError(f"{name}: {value:,} does not fit into an int")

@@ -8,6 +8,7 @@ another configuration may round otherwise, a recipe holds the table's digest.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -59,6 +60,7 @@ def tuning(device: Device) -> Tuning | None:
     return TUNINGS[path]
 
 
+@functools.cache
 def source_digest() -> str:
     """Of the text of all kernels."""
     here = Path(__file__).parent

@@ -1,6 +1,6 @@
 // y (images, rows, columns, channels) is x (images, h, w, channels) resampled bilinearly, corner to
 // corner: the element in row j of y lies at j * (h - 1) / (rows - 1) in x, between two rows, and so
-// for columns. What is not among the first seen_rows and seen_columns is 0.
+// for columns.
 //
 // A thread makes one element. The place is a division of integers, so that its fraction is exact
 // however large the picture is. The cost is that of the bytes: of its four neighbours a thread
@@ -23,8 +23,7 @@ __device__ __forceinline__ Between between(int j, int count, int size) {
 }
 
 extern "C" __global__ void zoom(float* __restrict__ y, const float* __restrict__ x, int images,
-                                int h, int w, int rows, int columns, int channels, int seen_rows,
-                                int seen_columns) {
+                                int h, int w, int rows, int columns, int channels) {
   const unsigned item = blockIdx.x * blockDim.x + threadIdx.x;
   const int channel = item % channels;
   const int column = item / channels % columns;
@@ -40,6 +39,5 @@ extern "C" __global__ void zoom(float* __restrict__ y, const float* __restrict__
   const float above = (1.0f - c.share) * top[c.low * channels] + c.share * top[c.high * channels];
   const float below =
       (1.0f - c.share) * bottom[c.low * channels] + c.share * bottom[c.high * channels];
-  const bool seen = row < seen_rows && column < seen_columns;
-  y[item] = seen ? (1.0f - r.share) * above + r.share * below : 0.0f;
+  y[item] = (1.0f - r.share) * above + r.share * below;
 }

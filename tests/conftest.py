@@ -1,5 +1,9 @@
 """What many tests share: networks from ONNX models that a test builds."""
 
+import functools
+import importlib.util
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +15,45 @@ from onnx import ModelProto
 from threadpoolctl import threadpool_limits
 
 from oneiro import Net
+from oneiro.kernels.dispatch import DeviceError, imported_cupy
+
+if importlib.util.find_spec("platformdirs") is None:
+    # installed without dependencies, on a machine that has only what computes
+    os.environ.setdefault("ONEIRO_CACHE", str(Path(tempfile.gettempdir()) / "oneiro-cache"))
+
+
+@functools.cache
+def missing_gpu() -> str:
+    """Why there is no GPU; empty where there is one."""
+    try:
+        imported_cupy()
+    except DeviceError as error:
+        return f"no GPU: {error}"
+    return ""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what is marked gpu where there is none."""
+    if item.get_closest_marker("gpu") and missing_gpu():
+        pytest.skip(missing_gpu())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def auto_is_the_host() -> Iterator[None]:
+    """So that tests of what is computed on the host mean the same on a machine with a GPU."""
+    from oneiro import net
+
+    named = net.device_named
+
+    def device_named(name: str, precision: str) -> Any:
+        if name == "auto":
+            raise DeviceError("the tests name the device that they mean")
+        return named(name, precision)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(net, "device_named", device_named)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

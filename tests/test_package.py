@@ -97,11 +97,12 @@ def test_the_wheel_holds_nothing_else(shipped):
     assert not [name for name in shipped if "setup.py" in name or "/test" in name]
 
 
-def test_the_sdist_holds_the_tests_and_the_photographs(sdist):
+def test_the_sdist_holds_the_tests_the_texts_and_the_photographs(sdist):
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"tests/test_package.py", "examples/mountains.jpg", "examples/LICENCES.md"} <= names
     assert {"README.md", "SECURITY.md", "LICENSE", "NOTICE", "setup.py", "pyproject.toml"} <= names
+    assert {"kernels/README.md", "kernels/emulator/README.md"} <= names
 
 
 def test_the_wheel_says_what_pyproject_says(wheel):

@@ -11,16 +11,18 @@ import onnx
 import pytest
 from PIL import Image
 
+from oneiro.kernels.dispatch import DeviceError, imported_cupy
 from oneiro.models import registry
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text("utf-8") if (ROOT / "README.md").exists() else ""
-COMMANDS = [
+LINES = [
     line.partition("#")[0].strip()
     for block in re.findall(r"```sh\n(.*?)```", TEXT, re.S)
     for line in block.splitlines()
-    if line.startswith("oneiro ")
 ]
+COMMANDS = [line for line in LINES if line.startswith("oneiro ")]
+SCRIPTS = [line for line in LINES if re.search(r"\bpython (-m pytest|bench/)", line)]
 PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 
 
@@ -39,9 +41,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def has_gpu() -> bool:
+    try:
+        imported_cupy()
+    except DeviceError:
+        return False
+    return True
+
+
 def run(command: str, folder: Path) -> None:
-    """The command as it stands but small: 96 px, one step an octave."""
+    """The command as it stands but small: 96 px, one step an octave. The emulator is any GPU."""
     _, *words = shlex.split(command)
+    if "emulator" in words and shutil.which("g++") is None:
+        pytest.skip("the emulator needs g++")
     if words[0] == "check":
         words += ["--size", "64"]
     if words[0] == "dream":
@@ -52,13 +64,28 @@ def run(command: str, folder: Path) -> None:
     assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
+def check_refusal(command: str, folder: Path) -> None:
+    """What can be done on a GPU alone is understood, and refused for want of one."""
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(command)], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert re.match(r"oneiro: (device 'cuda' needs CuPy|CuPy finds no GPU)", done.stderr)
+
+
 def test_the_readme_has_commands_and_code() -> None:
     assert len(COMMANDS) >= 5
+    assert len(SCRIPTS) == 3
     assert len(PYTHON) == 4
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands(command: str, folder: Path) -> None:
+    if not has_gpu():
+        if command.startswith("oneiro tune"):
+            check_refusal(command, folder)
+            return
+        command = command.replace("--device cuda", "--device emulator")
     run(command, folder)
     words = shlex.split(command)
     if words[1] == "dream" and not words[-1].startswith("-"):
@@ -66,6 +93,17 @@ def test_commands(command: str, folder: Path) -> None:
             if word.endswith((".png", ".gif")) and not word.startswith("examples"):
                 with Image.open(folder / word) as picture:
                     picture.load()
+
+
+@pytest.mark.parametrize("line", SCRIPTS)
+def test_scripts_and_tests_that_are_named_are_there(line: str) -> None:
+    """Of tests some are collected, and a script says what it does: to run them takes long."""
+    asked = "--collect-only -qq -p no:cacheprovider" if "pytest" in line else "--help"
+    command = line.replace("python ", f"{shlex.quote(sys.executable)} ")
+    done = subprocess.run(
+        f"{command} {asked}", shell=True, cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_python_from_a_photo_to_files(folder: Path) -> None:

@@ -262,8 +262,14 @@ class Net:
             return [functools.reduce(np.add, reversed(arrived))] * len(step.bottoms)
         if step.name not in self._ran:
             raise ModelError(f"layer {step.name!r} has not run: run forward as far as here first")
-        flows = [flow if flow is None else self._graph.place(flow) for flow in flows]
-        return self._graph.run(step.node, getattr(step.node.layer, RULES[rule]), flows)
+        back = getattr(step.node.layer, RULES[rule])
+        scale = self._graph.scale_of(arrived)
+        if scale is None:
+            flows = [flow if flow is None else self._graph.place(flow) for flow in flows]
+            return self._graph.run(step.node, back, flows)
+        flows = [flow if flow is None else self._graph.place(flow * scale) for flow in flows]
+        diffs = self._graph.run(step.node, back, flows)
+        return [diff if diff is None else diff / scale for diff in diffs]
 
     def _value(self, name: str | None, made: dict[str, Any]) -> Any:
         """What a layer reads: what this run made, what the blob holds, or a constant."""

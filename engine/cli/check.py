@@ -31,6 +31,7 @@ def check_command(model: str, end: str, **told: Any) -> None:
     float32. Exits 1 if one is off.
     """
     computed = {name: told.pop(name) for name in COMPUTING}
+    there = load(model, **{**computed, "precision": computed["precision"] or "exact"}, **told)
     net = load(model, dtype="float64", **told)
     end = net.resolve(end)
     height, width = usual_size(net)
@@ -48,7 +49,7 @@ def check_command(model: str, end: str, **told: Any) -> None:
         alone = check.culprits(net, end, check.noise(net, height, width, 0))
         for name, error in alone.items():
             say(f"          layer {name} alone is off by {error:.1e}")
-    same = compared(load(model, **computed, **told), locate(model), end, height, width)
+    same = compared(there, locate(model), end, height, width)
     if not (good and same):
         raise ModelError(f"{model}: the check failed")
 

@@ -12,6 +12,8 @@ from typing import Any
 import click
 import rich.progress
 
+from oneiro.kernels.dispatch import PRECISIONS
+
 from .. import load
 from ..animation import save_animation
 from ..ascent import NORMS
@@ -90,7 +92,9 @@ def dream_command(
     out = out or free_name(f"{photo.stem}-{'sheet' if sheet else 'dream'}", bool(frames))
     check_target(out, movie=bool(frames))
     made = checked(load_recipe(recipe), recipe) if recipe else None
-    net = load_net(model, made, photo, **{k: options.pop(k) for k in (*COMPUTING, *FEEDING)})
+    fed = {name: options.pop(name) for name in (*COMPUTING, *FEEDING)}
+    fed["precision"] = fed["precision"] or precision_of(made)
+    net = load_net(model, made, photo, **fed)
     given = {name: value for name, value in options.items() if value not in (None, ())}
     check_target(out, movie=bool(frames), channels=net.channels)
     settings = tuned(made, bool(guide)) | given
@@ -140,6 +144,12 @@ def load_net(model: str | None, made: Recipe | None, photo: Path, **fed: Any) ->
             "for in each of the usual ways"
         )
     return net
+
+
+def precision_of(made: Recipe | None) -> str:
+    """How the convolutions of a recipe multiplied."""
+    found = (made or {}).get("surroundings", {}).get("precision")
+    return found if found in PRECISIONS else "exact"
 
 
 def tuned(made: Recipe | None, guided: bool) -> dict[str, Any]:

@@ -50,8 +50,8 @@ def computing(command: Callable[..., None]) -> Callable[..., None]:
             help="Where to compute; auto is a GPU if there is one.",
         ),
         click.option(
-            "--precision", type=click.Choice(PRECISIONS), default="exact",
-            help="Of a GPU's convolutions: as float32, or faster.",
+            "--precision", type=click.Choice(PRECISIONS),
+            help="Of a GPU's convolutions: as float32, or faster.  [exact]",
         ),
     )  # fmt: skip
     for option in reversed(options):

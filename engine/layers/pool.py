@@ -66,7 +66,8 @@ class MaxPool(Pool):
         y, self.where = max_pool(x, self.window)
         if self.asked == 1:
             return y
-        return y, column_major(self.where, x.shape) if self.storage_order else self.where
+        where = column_major(self.where, x.shape) if self.storage_order else self.where
+        return y, where if where.dtype == np.int64 else where.astype(np.int64)
 
     def backward(self, dy: Array, _: None = None) -> Array:
         return max_pool_backward(dy, self.where, self.shape, self.window)

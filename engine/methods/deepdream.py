@@ -91,7 +91,8 @@ def deepdream(
     climbed = dream_goal(net, settings.end, guide_img, objective)
     random = np.random.RandomState(settings.seed)
 
-    bases = octaves(x, settings.octave_n, settings.octave_scale)[::-1]
+    smaller = octaves(x, settings.octave_n, settings.octave_scale)
+    bases = [net.place(base) for base in smaller[::-1]]
     areas = [base.size for base in bases]
     # all before the first step: a size that cannot be reached is better refused now
     sizes = [accepted_size(net, list(climbed), *base.shape[2:]) for base in bases]
@@ -196,15 +197,17 @@ def octave_steps(
         )
     x = edge_padded(x, tall, wide)
     step, bounds = units(net, settings)
+    step = net.place(step)
     plan = step_plan(net, x.shape, climbed, bounds, settings)
     reach = min(settings.jitter, tall - 1, wide - 1)
     for _ in range(settings.iter_n):
         across, down = random.randint(-reach, reach + 1, 2)
         result = plan(x=x, shift=np.array([down, across]), step=step)
-        if not np.isfinite(result["norm"]).all():
+        norm = np.asarray(result["norm"])
+        if not np.isfinite(norm).all():
             raise unsound(net, x, climbed)
         x = result["x"]
-        yield float(result["value"]), edge_cropped(x, h, w), bool(result["norm"].any())
+        yield float(result["value"]), edge_cropped(x, h, w), bool(norm.any())
 
 
 def units(net: Net, settings: Settings) -> tuple[Array, tuple[Array, Array] | None]:

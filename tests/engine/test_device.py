@@ -3,26 +3,28 @@
 The device is the emulator, which runs the kernels as a GPU would; where there is a GPU it is that.
 """
 
+import copy
 import shutil
 import statistics
+import weakref
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 import oneiro
 from oneiro import Net, Plan, Preprocess, caffe
 from oneiro.ascent import image_gradient
 from oneiro.kernels.array import DeviceArray
-from oneiro.kernels.dispatch import DeviceError, imported_cupy
+from oneiro.kernels.dispatch import DeviceError, Emulator, imported_cupy
 from oneiro.methods.deepdream import step_plan
 from oneiro.objective import l2
+from oneiro.plan import computed
 from oracle import light, small
 from oracle.measure import distance
-
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
 
 RULES = ("gradient", "guided", "deconv")
 END = {"squeezenet": "fire9/concat", "inception_v1": light.NETWORKS["inception_v1"].end}
@@ -37,8 +39,11 @@ def has_gpu() -> bool:
     return True
 
 
-ON_GPU = [pytest.mark.gpu, pytest.mark.skipif(not has_gpu(), reason="no GPU")]
-DEVICES = ["emulator", pytest.param("cuda", marks=ON_GPU)]
+needs_emulator = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
+DEVICES = [
+    pytest.param("emulator", marks=needs_emulator),
+    pytest.param("cuda", marks=pytest.mark.gpu),
+]
 
 
 @pytest.fixture(scope="module")
@@ -105,15 +110,35 @@ def compiled(net: Net, end: str, shape: tuple[int, ...]) -> Plan:
     return step_plan(net, shape, {end: l2}, bounds, settings)
 
 
+def test_a_plan_is_the_same_to_the_bit_each_time(nets: dict[str, tuple[Net, Net]]) -> None:
+    """Call by call, and as one CUDA graph, which is captured first and replayed then."""
+    _, net = nets["squeezenet"]
+    shape = (1, 3, *SIZE["squeezenet"])
+
+    def program(net: Net, data: Any) -> dict[str, Any]:
+        return {"gradient": image_gradient(net, data, {END["squeezenet"]: l2})[1]}
+
+    plan = Plan(net, program, data=(np.float32, shape))
+    pictures = [np.random.default_rng(seed).normal(size=shape) for seed in (0, 1, 0, 1)]
+    inputs = [{"data": net.place(picture.astype(np.float32))} for picture in pictures]
+    parts = (plan.calls, plan.dead, plan.constants, plan.results)
+    wanted = [np.asarray(computed(*parts, one)["gradient"]) for one in inputs[:2]]
+    results = [plan(**one)["gradient"] for one in inputs]  # none may write over another
+    for result, expected in zip(results, [*wanted, *wanted], strict=True):
+        np.testing.assert_array_equal(np.asarray(result), expected)
+    assert np.any(wanted[0] != wanted[1])
+
+
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("name", small.MODELS)
 def test_plans_join_calls_and_change_nothing(
-    name: str, rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, rule: str, device: str, tmp_path: Path
 ) -> None:
     build, end = small.MODELS[name]
     file = tmp_path / "model.onnx"
     onnx.save(build(), file)
-    host, net = Net(file, device="cpu"), Net(file, device="emulator")
+    host, net = Net(file, device="cpu"), Net(file, device=device)
     x = np.random.default_rng(0).normal(size=(1, net.channels, 13, 18)).astype(np.float32)
 
     def program(net: Net, data: Any) -> dict[str, Any]:
@@ -179,7 +204,10 @@ def test_without_a_gpu_cuda_says_what_is_missing() -> None:
 
 @pytest.mark.parametrize(("precision", "worst"), [("exact", 1e-5), ("tf32", 4e-3), ("half", 4e-3)])
 @pytest.mark.parametrize("size", [1e-8, 1.0, 1e6])
-def test_precisions(files: dict[str, Path], precision: str, worst: float, size: float) -> None:
+@pytest.mark.parametrize("device", DEVICES)
+def test_precisions(
+    files: dict[str, Path], device: str, precision: str, worst: float, size: float
+) -> None:
     """However large or small a diff is, float16 holds what the rounding of its products allows.
 
     A light network without pools, in whose windows ties would break otherwise.
@@ -188,8 +216,8 @@ def test_precisions(files: dict[str, Path], precision: str, worst: float, size: 
     for seed in range(3):
         x = np.random.default_rng(seed).normal(size=(1, 3, 33, 41)).astype(np.float32)
         diffs = []
-        for device in ("cpu", "emulator"):
-            net = Net(files["squeezenet"], device=device, precision=precision)
+        for place in ("cpu", device):
+            net = Net(files["squeezenet"], device=place, precision=precision)
             net.forward({"data": x}, end="fire2/squeeze1x1_pre")
             top = net.blobs["fire2/squeeze1x1_pre"]
             top.diff[...] = top.data * size
@@ -199,3 +227,175 @@ def test_precisions(files: dict[str, Path], precision: str, worst: float, size: 
         errors.append(distance(diffs[1], diffs[0]))
     assert statistics.median(errors) < worst
     assert precision == "exact" or statistics.median(errors) > 1e-5
+
+
+@needs_emulator
+def test_what_a_plan_holds_goes_with_it(files: dict[str, Path]) -> None:
+    """A dream has a plan for each octave: their memory may not wait for the garbage collector."""
+    captured: list[weakref.ref[Any]] = []
+
+    class Captive(Emulator):
+        """It notes what it would capture."""
+
+        def captured(self, run: Any) -> Any:
+            captured.append(weakref.ref(run))
+            return run
+
+    net = Net(files["squeezenet"], device="emulator")
+    net.device = Captive()
+    plan = compiled(net, "fire2/concat", (1, 3, 33, 35))
+    assert captured[0]() is not None
+    del plan
+    assert captured[0]() is None
+
+
+@pytest.mark.parametrize("seed", [1e-11, 1e-38, 0.0])
+def test_the_smallest_diffs_go_back_in_half_precision(files: dict[str, Path], seed: float) -> None:
+    """In a Net and in Caffe's face, which sends each layer's diffs back by itself."""
+    x = np.random.default_rng(0).normal(size=(1, 3, 33, 35)).astype(np.float32)
+    found = []
+    for device in ("cpu", "emulator"):
+        net = Net(files["squeezenet"], device=device, precision="half")
+        net.forward({"data": x}, end="fire2/squeeze1x1_pre")
+        top = net.blobs["fire2/squeeze1x1_pre"]
+        held = top.diff
+        held[...] = seed
+        net.backward(start="fire2/squeeze1x1_pre", end="pool1")
+        assert top.diff is held
+        old = caffe.Net(net)
+        old.blobs["data"].reshape(*x.shape)
+        old.blobs["data"].data[...] = x
+        old.forward(end="fire2/squeeze1x1")
+        old.blobs["fire2/squeeze1x1"].diff[...] = seed
+        old.backward(start="fire2/squeeze1x1", diffs=["pool1"])
+        found.append((np.asarray(net.blobs["pool1"].diff), old.blobs["pool1"].diff))
+    for wanted, there in zip(*found, strict=True):
+        assert np.isfinite(there).all()
+        np.testing.assert_allclose(there, wanted, rtol=0.02, atol=0.01 * np.abs(wanted).max())
+
+
+def test_exports_are_those_of_the_host(nets: dict[str, tuple[Net, Net]]) -> None:
+    end, models = "fire3/concat", []
+    for net in nets["squeezenet"]:
+        net.preprocessing = Preprocess(110, order="BGR")
+        made = (oneiro.export_gradient(net, end), oneiro.export_step(net, end))
+        models.append([model.SerializeToString() for model in made])
+    assert models[0] == models[1]
+
+
+@needs_emulator
+def test_exports_hold_nothing_of_half_precision(files: dict[str, Path]) -> None:
+    exact, half = (
+        oneiro.export_gradient(
+            Net(files["squeezenet"], device="emulator", precision=precision), "fire2/concat"
+        )
+        for precision in ("exact", "half")
+    )
+    assert exact.SerializeToString() == half.SerializeToString()
+
+
+@needs_emulator
+def test_the_net_decides_where_it_computes_and_how(files: dict[str, Path]) -> None:
+    """Not the array that it is fed, which another net may have preprocessed."""
+    x = 50 * np.random.default_rng(0).normal(size=(1, 3, 33, 35)).astype(np.float32)
+    file, end = files["squeezenet"], "fire2/concat"
+    host, exact, half = (
+        Net(file, device="cpu"),
+        Net(file, device="emulator"),
+        Net(file, device="emulator", precision="half"),
+    )
+
+    def program(net: Net, data: Any) -> dict[str, Any]:
+        return {end: net.forward({"data": data}, end=end)[end]}
+
+    for net in (host, exact):
+        plan = Plan(net, program, data=(np.float32, x.shape))
+        wanted, planned = gradient(net, end, x, "gradient"), plan(data=x)[end]
+        for given in (half.place(x), exact.place(x)):
+            for a, b in zip(gradient(net, end, given, "gradient"), wanted, strict=True):
+                np.testing.assert_array_equal(a, b)
+            assert type(net.blobs[end].data) is type(planned)
+            found = plan(data=given)[end]
+            assert type(found) is type(planned)
+            np.testing.assert_array_equal(found, planned)
+    host.blobs[end].diff = half.place(np.ones(host.blobs[end].shape, np.float32))
+    assert isinstance(host.blobs[end].diff, np.ndarray)
+
+
+def test_arrays_of_the_host_may_be_put_into_blobs(nets: dict[str, tuple[Net, Net]]) -> None:
+    x = 50 * np.random.default_rng(0).normal(size=(1, 3, 33, 35)).astype(np.float32)
+    results = []
+    for net in nets["squeezenet"]:
+        net.forward({"data": 0 * x})
+        net.blobs["data"].data = x
+        top = np.asarray(net.forward(end="conv1")["conv1"])
+        net.blobs["conv1"].data = top + 1
+        net.forward(start="conv1", end="fire2/concat")
+        seed = net.blobs["fire2/concat"]
+        seed.diff[...] = seed.data
+        net.backward(start="fire2/concat", end="conv1")
+        results.append([top, *(np.asarray(seed.data), np.asarray(net.blobs["conv1"].diff))])
+        assert type(net.blobs["conv1"].data) is type(seed.data)
+    for found, wanted in zip(results[1], results[0], strict=True):
+        assert distance(found, wanted) < 1e-5
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_indices_and_numbers_are_those_of_the_moment(device: str, tmp_path: Path) -> None:
+    """An input of indices, constant indices, and the scales of a Resize, which layers read."""
+    file = tmp_path / "model.onnx"
+    nodes = [
+        helper.make_node("Gather", ["data", "indices"], ["picked"], axis=1),
+        helper.make_node("Gather", ["picked", "rows"], ["cut"], axis=2),
+        helper.make_node("Resize", ["cut", "", "scales"], ["y"], mode="nearest"),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("data", TensorProto.FLOAT, ["n", 3, None, 4]),
+        helper.make_tensor_value_info("indices", TensorProto.INT64, [2]),
+        helper.make_tensor_value_info("scales", TensorProto.FLOAT, [4]),
+    ]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    rows = numpy_helper.from_array(np.int64([3, 0]), "rows")
+    graph = helper.make_graph(nodes, "gather", inputs, outputs, [rows])
+    opset = helper.make_opsetid("", 18)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=10), file)
+    x = np.random.default_rng(0).normal(size=(2, 3, 5, 4)).astype(np.float32)
+    net = Net(file, device=device)
+    scales = net.place(np.float32([1, 1, 2, 3]))  # from another net, say
+    indices = net.device.place(np.int64([0, 1]))
+
+    def wanted(channels: list[int], rows: list[int]) -> np.ndarray:
+        return x[:, channels][:, :, rows].repeat(2, 2).repeat(3, 3)
+
+    found = net.forward({"data": x, "indices": indices, "scales": scales})["y"]
+    np.testing.assert_array_equal(found, wanted([0, 1], [3, 0]))
+    net.blobs["indices"].data[...] = [2, 2]
+    net.constants["rows"][...] = [1, 4]
+    np.testing.assert_array_equal(net.forward({"data": x})["y"], wanted([2, 2], [1, 4]))
+
+    def program(net: Net, data: Any) -> dict[str, Any]:
+        return {"gradient": image_gradient(net, data, {"y": l2})[1]}
+
+    plan = Plan(net, program, data=(np.float32, x.shape))
+    data = net.place(x)
+    first = np.asarray(plan(data=data)["gradient"])
+    before = net.device.crossings
+    result = plan(data=data)["gradient"]
+    assert net.device.crossings == before
+    np.testing.assert_array_equal(result, first)
+
+
+@needs_emulator
+def test_nets_on_a_device_are_copied(files: dict[str, Path]) -> None:
+    net = Net(files["squeezenet"], device="emulator")
+    x = np.random.default_rng(0).normal(size=(1, 3, 33, 35)).astype(np.float32)
+    wanted = np.asarray(net.forward({"data": x}, end="conv1")["conv1"])
+    twin = copy.deepcopy(net)
+    net.params["conv1"][0][...] = 0
+    np.testing.assert_array_equal(twin.forward({"data": x}, end="conv1")["conv1"], wanted)
+
+
+@needs_emulator
+def test_an_empty_blob_shares_no_memory(files: dict[str, Path]) -> None:
+    blob = Net(files["squeezenet"], device="emulator").blobs["conv1"]
+    assert not hasattr(blob, "__cuda_array_interface__")

@@ -2,7 +2,6 @@
 
 import functools
 import math
-import shutil
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,14 +17,10 @@ from oneiro.kernels.conv_cuda import (
     suiting,
     tile_for,
 )
-from oneiro.kernels.dispatch import Device, Emulator
+from oneiro.kernels.dispatch import Device
 from oneiro.kernels.pointwise import Epilogue, Value, step
 from oneiro.kernels.recorder import Recorder
 from oneiro.kernels.window import Window, sliding_window
-
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
-
-RUNS = [("fast", "order"), ("fast", "reverse"), ("fast", "random"), ("check", "order")]
 
 
 class Layer(NamedTuple):
@@ -123,21 +118,18 @@ def numbers(request: pytest.FixtureRequest) -> Numbers:
     return Numbers(request.param)
 
 
-@pytest.mark.parametrize(("mode", "schedule"), RUNS, ids=map("-".join, RUNS))
-def test_every_version_is_exact(numbers: Numbers, mode: str, schedule: str) -> None:
-    device = Emulator(mode=mode, schedule=schedule)
-    there, back = numbers.suiting(device)
+def test_every_version_is_exact(numbers: Numbers, any_device: Device) -> None:
+    there, back = numbers.suiting(any_device)
     for name in there:
-        y = numbers.forward(device, VERSIONS["conv"][name])
+        y = numbers.forward(any_device, VERSIONS["conv"][name])
         assert error(y, numbers.y) < 1e-6, name
     for name in back:
-        dx = numbers.backward(device, VERSIONS["conv_backward"][name])
+        dx = numbers.backward(any_device, VERSIONS["conv_backward"][name])
         assert error(dx, numbers.dx) < 1e-6, name
 
 
-def test_versions_agree_to_the_bit(numbers: Numbers) -> None:
+def test_versions_agree_to_the_bit(device: Device, numbers: Numbers) -> None:
     """One sums in the order of the other, whatever the tile; and the sum of no tap is 0."""
-    device = Emulator()
     there, back = numbers.suiting(device)
     y = numbers.forward(device, VERSIONS["conv"]["simple"])
     dx = numbers.backward(device, VERSIONS["conv_backward"]["simple"])
@@ -149,19 +141,19 @@ def test_versions_agree_to_the_bit(numbers: Numbers) -> None:
 
 
 @pytest.mark.parametrize("tile", TILES, ids=lambda tile: f"{tile.pixels}x{tile.channels}")
-def test_tiles_agree_to_the_bit(tile: Tile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_agree_to_the_bit(
+    tile: Tile, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("oneiro.kernels.conv_cuda.tile_for", lambda *_: tile)
     for name in ("1x1 of odd channels", "stride 2", "more channels than a tile", "odd groups"):
         numbers = Numbers(name)
-        for mode in ("fast", "check"):
-            device = Emulator(mode=mode)
-            y, dx = (
-                (numbers.forward, VERSIONS["conv"]),
-                (numbers.backward, VERSIONS["conv_backward"]),
-            )
-            for go, versions in (y, dx):
-                found = go(device, versions["tiled"])
-                assert np.array_equal(found, go(device, versions["simple"])), (name, mode)
+        y, dx = (
+            (numbers.forward, VERSIONS["conv"]),
+            (numbers.backward, VERSIONS["conv_backward"]),
+        )
+        for go, versions in (y, dx):
+            found = go(device, versions["tiled"])
+            assert np.array_equal(found, go(device, versions["simple"])), name
 
 
 def leaky_sum(v: Any, branch: Any, by_channel: Any) -> Any:
@@ -189,10 +181,9 @@ def as_epilogue(branch: Any, by_channel: Any) -> Epilogue:
     ["stride 2", "two groups", "depthwise", "first of SqueezeNet", "small groups", "one axis",
      "last, to a picture", "three axes", "1x1 of odd channels"],
 )  # fmt: skip
-def test_every_version_ends_with_an_epilogue(name: str) -> None:
+def test_every_version_ends_with_an_epilogue(device: Device, name: str) -> None:
     numbers = Numbers(name)
     random = np.random.default_rng(2)
-    device = Emulator(mode="check")
     for kernel, go, names, result in (
         ("conv", numbers.forward, numbers.suiting(device)[0], numbers.y),
         ("conv_backward", numbers.backward, numbers.suiting(device)[1], numbers.dx),
@@ -209,10 +200,9 @@ def test_every_version_ends_with_an_epilogue(name: str) -> None:
             assert error(found, wanted) < 1e-6, (kernel, version)
 
 
-def test_views_are_read_as_they_are_seen() -> None:
+def test_views_are_read_as_they_are_seen(device: Device) -> None:
     """Slices of channels, of pictures and of filters, and transposes."""
     random = np.random.default_rng(3)
-    device = Emulator(mode="check")
     x = random.normal(size=(3, 12, 9, 8)).astype(np.float32)
     w = random.normal(size=(11, 8, 3, 3)).astype(np.float32)
     window = sliding_window((3, 3), (2, 1))
@@ -232,18 +222,16 @@ def test_views_are_read_as_they_are_seen() -> None:
     np.testing.assert_allclose(np.asarray(found).ravel(), pixel[0, 3:7].sum(), rtol=1e-5)
 
 
-def test_numpy_filters_meet_an_array_on_the_device() -> None:
+def test_numpy_filters_meet_an_array_on_the_device(device: Device) -> None:
     numbers = Numbers("stride 2")
-    device = Emulator()
     y = conv(device.place(numbers.x), numbers.w, numbers.b, numbers.window, numbers.group)
     assert error(np.asarray(y), numbers.y) < 1e-6
     dx = conv_backward(numbers.dy, device.place(numbers.w), numbers.shape, numbers.window, 1)
     assert error(np.asarray(dx), numbers.dx) < 1e-6
 
 
-def test_what_no_kernel_can_do_runs_on_the_host() -> None:
+def test_what_no_kernel_can_do_runs_on_the_host(device: Device) -> None:
     random = np.random.default_rng(4)
-    device = Emulator()
     x, w = random.normal(size=(1, 2, 3, 4, 3, 5)), random.normal(size=(3, 2, 2, 1, 2, 3))
     window = sliding_window((2, 1, 2, 3))
     places = [device.place(a.astype(np.float32)) for a in (x, w)]
@@ -256,9 +244,8 @@ def test_what_no_kernel_can_do_runs_on_the_host() -> None:
 
 
 @pytest.mark.parametrize("name", ["stride 2", "two groups", "depthwise, odd", "one axis"])
-def test_filters_backward_is_a_convolution_there_too(name: str) -> None:
+def test_filters_backward_is_a_convolution_there_too(device: Device, name: str) -> None:
     numbers = Numbers(name)
-    device = Emulator(mode="check")
     arguments = (numbers.w.shape, numbers.window, numbers.group)
     arrays = (numbers.dy, numbers.x)
     wanted = filters_backward(*(a.astype(np.float64) for a in arrays), *arguments)
@@ -266,8 +253,7 @@ def test_filters_backward_is_a_convolution_there_too(name: str) -> None:
     assert error(np.asarray(found), wanted) < 1e-6
 
 
-def test_no_pictures_give_none() -> None:
-    device = Emulator()
+def test_no_pictures_give_none(device: Device) -> None:
     x, w = device.place(np.zeros((0, 3, 5, 6), np.float32)), np.ones((4, 3, 2, 3), np.float32)
     y = conv(x, w, None, sliding_window((2, 3)), 1)
     assert y.shape == (0, 4, 4, 4)

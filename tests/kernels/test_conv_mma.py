@@ -15,8 +15,6 @@ from oneiro.kernels.pointwise import NONE, Epilogue, Value, step
 from oneiro.kernels.recorder import Recorder
 from oneiro.kernels.window import Window, sliding_window
 
-emulated = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
-
 # relative, in the Euclidean norm: what a precision promises, and what it cannot reach
 BOUNDS = {"exact": (0.0, 1e-6), "tf32": (1e-5, 1e-3), "half": (1e-5, 1e-3)}
 FLOAT = np.dtype(np.float32)
@@ -102,60 +100,52 @@ def check(numbers: Numbers, device: Device, precision: str, chosen: Configuratio
     assert low <= error(numbers.backward(device, precision, chosen), numbers.dx) < high
 
 
-@emulated
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("name", CASES)
-def test_every_geometry(name: str, precision: str) -> None:
-    check(Numbers(CASES[name]), Emulator(mode="check"), precision, smallest(precision))
+def test_every_geometry(device: Device, name: str, precision: str) -> None:
+    check(Numbers(CASES[name]), device, precision, smallest(precision))
 
 
-@emulated
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("tile", TILES, ids=str)
-def test_every_tile(tile: tuple[int, int, int, int], precision: str) -> None:
+def test_every_tile(device: Device, tile: tuple[int, int, int, int], precision: str) -> None:
     """In tf32 16 channels deep, else 32, so that each tile meets both depths."""
     bm, bn, wm, wn = tile
     bk, stages = {"exact": (32, 3), "tf32": (16, 4), "half": (32, 2)}[precision]
     numbers = Numbers(case((3, 36, 9, 7), 44, (2, 3), (2, 1), (1, 0, 2, 1)))
     chosen = Configuration(bm, bn, bk, wm, wn, stages)
-    check(numbers, Emulator(mode="check"), precision, chosen)
+    check(numbers, device, precision, chosen)
 
 
-@emulated
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("splits", [2, 3, 16])
-def test_split_sums(precision: str, splits: int) -> None:
+def test_split_sums(device: Device, precision: str, splits: int) -> None:
     """Also into more parts than there are steps, and phases of no step at all."""
     for name in ("stride 2", "strides that leave rows unread", "groups of a stride"):
         numbers = Numbers(CASES[name])
-        check(numbers, Emulator(mode="check"), precision, smallest(precision, splits))
+        check(numbers, device, precision, smallest(precision, splits))
 
 
-@emulated
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_no_schedule_matters(precision: str) -> None:
+def test_no_schedule_matters(devices: list[Device], precision: str) -> None:
     numbers = Numbers(CASES["stride 2"])
     how = (precision, smallest(precision, 3))
-    devices = [Emulator(schedule=schedule) for schedule in ("order", "reverse", "random")]
     for run in (numbers.forward, numbers.backward):
         first, *others = (run(device, *how) for device in devices)
         assert all(np.array_equal(first, other) for other in others)
 
 
-@emulated
 @pytest.mark.parametrize("splits", [1, 3])
-def test_results_whose_channels_are_not_in_fours(splits: int) -> None:
+def test_results_whose_channels_are_not_in_fours(device: Device, splits: int) -> None:
     """Only what is read has to be."""
     numbers = Numbers(case((2, 24, 5, 6), 37, (3, 3), (1, 1), (1, 1, 1, 1)))
-    found = numbers.forward(Emulator(mode="check"), "exact", smallest("exact", splits))
+    found = numbers.forward(device, "exact", smallest("exact", splits))
     assert error(found, numbers.y) < 1e-6
 
 
-@emulated
 @pytest.mark.parametrize("splits", [1, 3])
-def test_an_epilogue_ends_each_element_once(splits: int) -> None:
+def test_an_epilogue_ends_each_element_once(device: Device, splits: int) -> None:
     """(v * scale[c] + other)[i]: neither may meet a part of a sum."""
-    device = Emulator(mode="check")
     numbers = Numbers(CASES["two groups"])
     random = np.random.default_rng(2)
     for run, wanted in ((numbers.forward, numbers.y), (numbers.backward, numbers.dx)):
@@ -172,22 +162,20 @@ def test_an_epilogue_ends_each_element_once(splits: int) -> None:
         assert error(found, wanted * scale + other) < 1e-6
 
 
-@emulated
-def test_long_sums_stay_exact() -> None:
+def test_long_sums_stay_exact(device: Device) -> None:
     """In one accumulator each they would not; and tf32 rounds its operands, cutting nothing off."""
     random = np.random.default_rng(0)
     x = random.random((1, 516, 3, 4)).astype(np.float32)
     w = random.random((32, 516, 3, 3)).astype(np.float32)
     window = sliding_window((3, 3), (1, 1), (1, 1, 1, 1))
     wanted = conv.specification(x.astype(np.float64), w.astype(np.float64), None, window, 1)
-    device = Emulator()
     for precision, bound in (("exact", 1e-6), ("tf32", 1e-4), ("half", 1e-4)):
         args = (window, 1, NONE, precision, smallest(precision))
         found = np.asarray(conv_mma.conv_mma(device.place(x), device.place(w), None, *args))
         assert error(found, wanted) < bound
 
 
-@emulated
+@pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
 @pytest.mark.parametrize("removed", ["cp_async_wait(STAGES - 2);", "__syncthreads();  // the tile"])
 def test_the_emulator_sees_a_missing_wait(removed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text = conv_mma.SOURCE.text
@@ -205,9 +193,7 @@ def test_the_emulator_sees_a_missing_wait(removed: str, monkeypatch: pytest.Monk
         numbers.forward(Emulator(mode="check"), "tf32", smallest("tf32"))
 
 
-@emulated
-def test_a_slice_of_channels_is_aligned_first() -> None:
-    device = Emulator(mode="check")
+def test_a_slice_of_channels_is_aligned_first(device: Device) -> None:
     numbers = Numbers(CASES["one pixel"])
     wide = np.zeros((1, 38, 1, 1), np.float32)
     wide[:, 1:37] = numbers.x

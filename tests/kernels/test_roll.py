@@ -1,14 +1,11 @@
 """np.roll on devices, by numbers and by a shift that is there itself."""
 
-import shutil
 from typing import Any
 
 import numpy as np
 import pytest
 
-from oneiro.kernels.dispatch import Emulator, is_device
-
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
+from oneiro.kernels.dispatch import Device, is_device
 
 X = np.random.default_rng(0).normal(size=(2, 3, 5, 7)).astype(np.float32)
 
@@ -27,8 +24,7 @@ X = np.random.default_rng(0).normal(size=(2, 3, 5, 7)).astype(np.float32)
         ((1, 2), (3, 3)),
     ],
 )
-def test_roll_is_numpy_s(shift: Any, axis: Any) -> None:
-    device = Emulator(mode="check")
+def test_roll_is_numpy_s(device: Device, shift: Any, axis: Any) -> None:
     wanted = np.roll(X, shift, axis)
     np.testing.assert_array_equal(np.asarray(np.roll(device.place(X), shift, axis)), wanted)
     there = device.place(np.array(shift))
@@ -38,8 +34,7 @@ def test_roll_is_numpy_s(shift: Any, axis: Any) -> None:
         np.testing.assert_array_equal(np.asarray(found), wanted)
 
 
-def test_a_shift_on_the_device_turns_back_without_the_host() -> None:
-    device = Emulator()
+def test_a_shift_on_the_device_turns_back_without_the_host(device: Device) -> None:
     x, shift = device.place(X), device.place(np.array([3, -2]))
     before = device.crossings
     x = np.roll(np.roll(x, shift, (2, 3)), -shift, (2, 3))
@@ -48,7 +43,7 @@ def test_a_shift_on_the_device_turns_back_without_the_host() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.bool])
-def test_other_types_and_other_numbers_of_axes_roll_too(dtype: Any) -> None:
+def test_other_types_and_other_numbers_of_axes_roll_too(device: Device, dtype: Any) -> None:
     x = X[0, 0].astype(dtype)
-    found = np.roll(Emulator().place(x), (2, -3), (0, 1))
+    found = np.roll(device.place(x), (2, -3), (0, 1))
     np.testing.assert_array_equal(np.asarray(found), np.roll(x, (2, -3), (0, 1)))

@@ -20,11 +20,19 @@ import pytest
 
 import oneiro
 from oneiro.kernels import conv_cuda, conv_mma, matmul, nvrtc, sass
-from oneiro.kernels.array import DeviceArray
-from oneiro.kernels.dispatch import KERNELS, PRECISIONS, Case, Kernel
+from oneiro.kernels.array import DeviceArray, empty
+from oneiro.kernels.blur import gaussian_blur
+from oneiro.kernels.dispatch import KERNELS, PRECISIONS, UNASKED, Case, Kernel
+from oneiro.kernels.index import gather, gather_backward, slice_backward
+from oneiro.kernels.lrn import lrn, lrn_backward
 from oneiro.kernels.pointwise import NONE
+from oneiro.kernels.pool import max_pool, max_pool_backward
 from oneiro.kernels.recorder import Launch, Recorder
+from oneiro.kernels.softmax import softmax
+from oneiro.kernels.standard import standardized
+from oneiro.kernels.variation import total_variation
 from oneiro.kernels.window import sliding_window
+from oneiro.kernels.zoom import zoom
 from oneiro.objective import l2
 from oracle.adjoint import as_tuple
 from oracle.case import Case as LayerCase, every
@@ -251,6 +259,21 @@ def complaints(text: Text, arch: str) -> Iterator[str]:
             yield f"{text}: {name} takes {usage.registers} registers in each of {threads} threads"
         if usage.shared > STATIC << 10 or usage.shared + dynamic > GPUS[arch].shared << 10:
             yield f"{text}: {name} takes {usage.shared} + {dynamic} bytes of shared memory"
+        if dynamic and usage.shared + UNASKED > STATIC << 10:
+            yield f"{text}: {name} has to ask for its dynamic memory beside {usage.shared} bytes"
+
+
+# for large angles these are worked out with a few doubles, by CUDA itself
+ANGLES = re.compile(r"\b(?:sin|cos|tan)\(")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_floats_stay_floats(compiler: None, file: str) -> None:
+    """A double takes some GPUs as long as 64 floats, and one constant without its f makes many."""
+    for text in shipped(MAIN).texts[file]:
+        if "double" not in text.code.partition("#line ")[0] and not ANGLES.search(text.code):
+            ptx = nvrtc.compile(text.code, text.name, "compute_90").cubin
+            assert b".f64" not in ptx, text
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
@@ -270,6 +293,41 @@ def test_tensor_cores_are_used(compiler: None, disassembler: None, arch: str) ->
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_every_case_gets_as_far_as_its_launches(arch: str) -> None:
     assert shipped(arch).failures == []
+
+
+def test_large_pictures_fit_into_grids() -> None:
+    """A grid has 2**31 - 1 blocks along its first axis, and 65535 along the others."""
+    device = Recorder()
+    one = placed(device, np.zeros(1))
+    x, few = (empty((1, channels, 1024, 1024), one) for channels in (64, 3))
+    w, stem, each = (
+        placed(device, np.zeros(n)) for n in ((64, 64, 3, 3), (64, 3, 7, 7), (64, 1, 3, 3))
+    )
+    three, seven = (sliding_window((n, n), (1, 1), (n // 2,) * 4) for n in (3, 7))
+    for layer in ((x, w, three, 1), (x, each, three, 64), (few, stem, seven, 1)):
+        source, filters, window, group = layer
+        for name in conv_cuda.suiting("conv", source, filters, None, window, group):
+            conv_cuda.VERSIONS["conv"][name](source, filters, None, window, group)
+        args = (x, filters, source.shape, window, group)
+        for name in conv_cuda.suiting("conv_backward", *args):
+            conv_cuda.VERSIONS["conv_backward"][name](*args)
+    y, where = max_pool(x, three)
+    max_pool_backward(y, where, x.shape, three)
+    lrn_backward(x, *lrn(x, 5, 1e-4, 0.75, 1.0), 5, 1e-4, 0.75)
+    for axes in (None, (0,), (1,), (2, 3), (0, 2, 3)):
+        np.sum(x, axes)
+    standardized(x, (2, 3), 1e-5)
+    softmax(x, 1)
+    for axis in (0, 1, 3):
+        gather_backward(gather(x, np.array([0]), axis), np.array([0]), x.shape, axis)
+    slice_backward(x[:, 1:2], np.s_[:, 1:2], x.shape)
+    total_variation(gaussian_blur(zoom(np.roll(few, (5, 3), (2, 3)), 1000, 900), 2.0), 2.0)
+    x.reshape(64, -1) @ x.reshape(-1, 64)
+    for launch in device.launches:
+        assert launch.grid[0] < 1 << 31, launch
+        assert max(launch.grid[1:]) < 1 << 16, launch
+        assert math.prod(launch.block) <= 1024, launch
+    assert len(device.launches) > 50
 
 
 @pytest.mark.parametrize("file", FILES)

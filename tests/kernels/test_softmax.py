@@ -1,16 +1,13 @@
 """Softmax: its adjoint, and on a device its edges and where in memory it leaves the result."""
 
-import shutil
 from typing import Any
 
 import numpy as np
 import pytest
 
 from oneiro.kernels.array import memory_order
-from oneiro.kernels.dispatch import Emulator
+from oneiro.kernels.dispatch import Device
 from oneiro.kernels.softmax import softmax, softmax_backward
-
-needs_emulator = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
 
 RANDOM = np.random.default_rng(0)
 
@@ -24,8 +21,7 @@ def test_the_adjoint_is_the_slope() -> None:
         np.testing.assert_allclose((slope * dy).sum(), (back * dx).sum(), rtol=1e-6)
 
 
-@needs_emulator
-def test_extreme_scores() -> None:
+def test_extreme_scores(device: Device) -> None:
     x = RANDOM.normal(size=(6, 67)).astype(np.float32)
     x[0] += 1e4
     x[1, 5:] = -np.inf
@@ -34,16 +30,14 @@ def test_extreme_scores() -> None:
     x[4] = -np.inf
     with np.errstate(invalid="ignore"):
         wanted = softmax(x, 1)
-    found = np.asarray(softmax(Emulator(mode="check").place(x), 1))
+    found = np.asarray(softmax(device.place(x), 1))
     assert np.isnan(wanted[2:5]).all()
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
-@needs_emulator
 @pytest.mark.parametrize("axis", [0, 1, 2, 3])
-def test_the_result_lies_as_what_was_read(axis: int) -> None:
+def test_the_result_lies_as_what_was_read(device: Device, axis: int) -> None:
     """So that matrix products before and after it need no copies."""
-    device = Emulator(mode="check")
     x = RANDOM.normal(size=(2, 3, 5, 7)).astype(np.float32)
     dy = RANDOM.normal(size=(2, 3, 5, 7)).astype(np.float32)
     wanted = softmax(x, axis)

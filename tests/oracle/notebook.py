@@ -90,16 +90,22 @@ def octaves(
 ) -> Iterator[np.ndarray]:
     """The dream of each octave, smallest first, as pictures (height, width, channels)."""
     random = np.random.RandomState(seed)
+
+    def zoom(x: np.ndarray, factors: tuple[float, ...]) -> np.ndarray:
+        # Here the judge leaves the notebook: it calls zoom without a mode, and for some sizes
+        # rounding then puts the last row or column outside and makes it 0, a dark line at the edge.
+        return ndimage.zoom(x, factors, order=1, mode="nearest")
+
     bases = [preprocess(img, mean, scale, order)]
     for _ in range(octave_n - 1):
-        bases.append(ndimage.zoom(bases[-1], (1, 1.0 / octave_scale, 1.0 / octave_scale), order=1))
+        bases.append(zoom(bases[-1], (1, 1.0 / octave_scale, 1.0 / octave_scale)))
 
     detail = np.zeros_like(bases[-1])
     for octave, base in enumerate(bases[::-1]):
         h, w = base.shape[-2:]
         if octave > 0:
             h1, w1 = detail.shape[-2:]
-            detail = ndimage.zoom(detail, (1, 1.0 * h / h1, 1.0 * w / w1), order=1)
+            detail = zoom(detail, (1, 1.0 * h / h1, 1.0 * w / w1))
         x = base + detail
         for _ in range(iter_n):
             x = make_step(
