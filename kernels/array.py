@@ -323,6 +323,20 @@ def is_dense(x: DeviceArray) -> bool:
     return is_laid_out(x, memory_order(x))
 
 
+def may_overlap(a: DeviceArray, b: DeviceArray) -> bool:
+    """Do the stretches of memory that two arrays lie in meet?"""
+    (first, end), (start, last) = extent(a), extent(b)
+    return first < last and start < end
+
+
+def extent(x: DeviceArray) -> tuple[int, int]:
+    """The addresses of an array's first byte and behind its last."""
+    reaches = [step * (size - 1) for size, step in zip(x.shape, x.strides, strict=True)]
+    low = sum(min(reach, 0) for reach in reaches)
+    high = sum(max(reach, 0) for reach in reaches) + 1
+    return x.address + low * x.dtype.itemsize, x.address + high * x.dtype.itemsize
+
+
 def is_laid_out(x: DeviceArray, order: Sequence[int]) -> bool:
     """Is the array dense, with its axes in memory in this order?"""
     step = 1

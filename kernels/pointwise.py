@@ -20,6 +20,7 @@ from .array import (
     in_order,
     is_dense,
     laid_out,
+    may_overlap,
     memory_order,
     on_device,
 )
@@ -109,6 +110,7 @@ WHOLE = FORMULAS | {
     np.absolute: "{0} < 0 ? -{0} : {0}",
     np.sign: "({0} > 0) - ({0} < 0)",
     # a processor traps on division by 0, and of the smallest number by -1; NumPy has 0 there
+    np.power: "(long long)rint(pow((double){0}, (double){1}))",
     np.fmod: "{1} == 0 || {1} == -1 ? 0 : {0} % {1}",
     np.mod: "{1} == 0 || {1} == -1 ? 0 : ({0} % {1} + {1}) % {1}",
     np.floor_divide: (
@@ -359,8 +361,8 @@ def copyto(to: Any, value: Any) -> None:
         return
     if not isinstance(value, DeviceArray):
         value = np.asarray(value, to.dtype)
-    elif value.raw.base is not None and to.raw.base is value.raw.base:
-        value = value.copy()  # they may overlap
+    elif may_overlap(to, value):
+        value = value.copy()
     operands = Operands.of((value,), to.device)
     made = step(np.ndarray.astype, operands.named(), to.dtype)
     assert made

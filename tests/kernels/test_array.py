@@ -53,7 +53,7 @@ EXPRESSIONS: list[Callable[..., Any]] = [
     lambda x, w, m, n: x.astype(np.int32) + 1,
     lambda x, w, m, n: n.astype(np.float32) / 3,
     lambda x, w, m, n: n % 5 + n // 4,
-    lambda x, w, m, n: -n * 2,
+    lambda x, w, m, n: -n * 2 + n**3,
     lambda x, w, m, n: np.fmod(x, 0.3),
     lambda x, w, m, n: np.mod(x, 0.3),
     lambda x, w, m, n: x.T,
@@ -109,6 +109,8 @@ def test_writing(device: Device) -> None:
     x[..., 2], wanted[..., 2] = wanted[..., 3], wanted[..., 3]
     x[1, 2, 3, 4], wanted[1, 2, 3, 4] = 7, 7
     x[:, :, 1:], wanted[:, :, 1:] = x[:, :, :-1], wanted[:, :, :-1].copy()
+    x[:, 1:] = x.reshape(2, 6, 5, 7)[:, :-1]
+    wanted[:, 1:] = wanted[:, :-1].copy()
     x += 1
     wanted += 1
     agree(x, wanted)
