@@ -6,6 +6,8 @@ import contextlib
 import copy
 import difflib
 import functools
+import importlib.util
+import logging
 import math
 import os
 import warnings
@@ -36,6 +38,8 @@ from .image import Picture
 from .importer import Node, foreseen, read_model
 from .layer import RULES, Activation, Missing, as_tuple
 from .preprocess import Preprocess
+
+log = logging.getLogger(__name__)
 
 Names = str | Iterable[str]
 
@@ -596,5 +600,8 @@ def chosen_device(name: str, dtype: np.dtype[Any], precision: str) -> Device | N
         return device_named(name, precision)
     except DeviceError as error:
         if name == "auto":
+            # who has installed CuPy wants to know; nobody else has to
+            asked = importlib.util.find_spec("cupy") is not None
+            log.log(logging.WARNING if asked else logging.DEBUG, "no GPU is used: %s", error)
             return None
         raise ArgumentError(str(error)) from error

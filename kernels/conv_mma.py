@@ -123,11 +123,6 @@ PREPARATION = 1500  # cycles of a block: places of its pixels, first tiles, the 
 LAUNCH = 3000  # cycles of one more kernel
 
 
-def configuration(layer: Layer, precision: str, processors: int) -> Configuration:
-    """The configuration for a layer on a GPU of so many processors: the first of candidates()."""
-    return candidates(layer, precision, processors)[0]
-
-
 @functools.lru_cache(4096)
 def candidates(
     layer: Layer, precision: str, processors: int, most: int = 8
@@ -214,7 +209,7 @@ def conv_mma(
     precision: str,
     chosen: Configuration | None = None,
 ) -> DeviceArray:
-    """conv of conv.py; `chosen` instead of what configuration() says."""
+    """conv of conv.py; as `chosen` says, or as was measured or else is ruled."""
     layer = forward_layer(x.shape, w.shape, window, group)
     y = empty((x.shape[0], w.shape[0], *window.sizes(x.shape[2:])), x)
     sizes = geometry(x.shape, w.shape, y.shape, window, group)
@@ -232,7 +227,7 @@ def conv_backward_mma(
     precision: str,
     chosen: Configuration | None = None,
 ) -> DeviceArray:
-    """conv_backward of conv.py; `chosen` instead of what configuration() says."""
+    """conv_backward of conv.py; as `chosen` says, or as was measured or else is ruled."""
     layer = backward_layer(shape, w.shape, window, group)
     dx = empty(shape, dy)
     sizes = geometry(shape, w.shape, dy.shape, window, group)

@@ -300,12 +300,16 @@ class Cuda(Memory):
     """A GPU: CuPy's memory, streams and launches, and cubins of our own compiler call."""
 
     def __init__(self, precision: str = "exact") -> None:
+        from . import nvrtc
+
         super().__init__(precision)
         self.cupy = imported_cupy()
         properties = self.cupy.cuda.runtime.getDeviceProperties(self.cupy.cuda.Device().id)
         self.title = properties["name"].decode()
         self.processors = properties["multiProcessorCount"]
         self.capability = (properties["major"], properties["minor"])
+        # a GPU that nothing can be compiled for is refused now, not at the first launch
+        self.architecture = nvrtc.architecture(*self.capability)
         self.functions: dict[tuple[str, str], Any] = {}
         self.granted: dict[Any, int] = {}  # dynamic shared memory that functions have asked for
         self.compiling = threading.Lock()
@@ -372,7 +376,7 @@ class Cuda(Memory):
 
         with self.compiling:
             module = self.cupy.cuda.function.Module()
-            module.load(nvrtc.cubin(code, name, nvrtc.architecture(*self.capability)))
+            module.load(nvrtc.cubin(code, name, self.architecture))
             run = self.functions[code, function] = module.get_function(function)
         return run
 

@@ -399,3 +399,19 @@ def test_nets_on_a_device_are_copied(files: dict[str, Path]) -> None:
 def test_an_empty_blob_shares_no_memory(files: dict[str, Path]) -> None:
     blob = Net(files["squeezenet"], device="emulator").blobs["conv1"]
     assert not hasattr(blob, "__cuda_array_interface__")
+
+
+def test_auto_says_why_a_gpu_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, files: dict[str, Path]
+) -> None:
+    """To whoever has installed CuPy, and to nobody else."""
+
+    def refused(name: str, precision: str) -> Any:
+        raise DeviceError("it is too old")
+
+    monkeypatch.setattr("oneiro.net.device_named", refused)
+    for found, told in ((None, []), (object(), ["no GPU is used: it is too old"])):
+        caplog.clear()
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, found=found: found)
+        assert Net(files["squeezenet"]).device is None
+        assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING"] == told

@@ -9,7 +9,7 @@ import pytest
 
 from oneiro.kernels import conv_mma
 from oneiro.kernels.conv import conv, conv_backward
-from oneiro.kernels.conv_mma import TILES, Configuration, Layer, candidates, configuration, cycles
+from oneiro.kernels.conv_mma import TILES, Configuration, Layer, candidates, cycles
 from oneiro.kernels.dispatch import PRECISIONS, Device, Emulator
 from oneiro.kernels.pointwise import NONE, Epilogue, Value, step
 from oneiro.kernels.recorder import Recorder
@@ -265,7 +265,6 @@ def test_candidates_can_be_launched(name: str, precision: str, processors: int) 
     """On any GPU: 99 KiB of shared memory, with the places of a tile's pixels, is the least."""
     found = candidates(LAYERS[name], precision, processors)
     assert 1 < len(set(found)) == len(found) <= 8
-    assert found[0] == configuration(LAYERS[name], precision, processors)
     for one in found:
         shared = one.stages * (one.bm + one.bn) * one.bk * SIZES[precision]
         assert one.shared(precision) == shared
@@ -275,20 +274,23 @@ def test_candidates_can_be_launched(name: str, precision: str, processors: int) 
         assert one.splits == 1 or LAYERS[name].steps(one.bk) >= one.splits
 
 
+def ruled(layer: Layer, precision: str, processors: int) -> Configuration:
+    """What is taken where nothing was measured."""
+    return candidates(layer, precision, processors)[0]
+
+
 def test_large_layers_get_large_tiles_and_small_ones_are_split() -> None:
-    large = configuration(LAYERS["VGG's fifth, 512 px"], "tf32", 132)
+    large = ruled(LAYERS["VGG's fifth, 512 px"], "tf32", 132)
     assert (large.bm, large.bn, large.splits) == (128, 128, 1)
-    assert configuration(LAYERS["VGG's second, 1024 px"], "tf32", 132).bn == 64
-    small = configuration(LAYERS["GoogLeNet's 4c 3x3"], "tf32", 132)
+    assert ruled(LAYERS["VGG's second, 1024 px"], "tf32", 132).bn == 64
+    small = ruled(LAYERS["GoogLeNet's 4c 3x3"], "tf32", 132)
     assert small.splits > 1
-    assert configuration(LAYERS["GoogLeNet's 4c 3x3"], "tf32", 1).splits == 1
-    assert configuration(LAYERS["SqueezeNet's squeeze"], "tf32", 132).bn == 32
+    assert ruled(LAYERS["GoogLeNet's 4c 3x3"], "tf32", 1).splits == 1
+    assert ruled(LAYERS["SqueezeNet's squeeze"], "tf32", 132).bn == 32
 
 
 def test_few_channels_get_shallow_tiles() -> None:
-    depths = {
-        n: configuration(Layer(900, 64, n, 9, 1, 1), "tf32", 132).bk for n in (16, 32, 48, 60)
-    }
+    depths = {n: ruled(Layer(900, 64, n, 9, 1, 1), "tf32", 132).bk for n in (16, 32, 48, 60)}
     assert depths == {16: 16, 32: 32, 48: 16, 60: 32}
 
 
@@ -304,7 +306,7 @@ def test_more_work_is_never_thought_to_be_faster(precision: str) -> None:
 def test_exact_costs_most() -> None:
     layer = LAYERS["VGG's fifth, 512 px"]
     exact, tf32 = (
-        cycles(layer, configuration(layer, precision, 132), precision, 132)
+        cycles(layer, ruled(layer, precision, 132), precision, 132)
         for precision in ("exact", "tf32")
     )
     assert 1.5 * tf32 < exact <= 3 * tf32
