@@ -8,14 +8,13 @@
 // Tensor cores ignore the lower 13 bits of a tf32, so a float may stand for one; they add with the
 // sum cut off, not rounded.
 //
-// to_tf32(x) is x rounded to tf32, which has 10 bits behind the point, halves away from 0.
 // pack_f16(low, high) is two numbers rounded to f16 in a word; `low` comes first in memory.
 //
 // ldmatrix_x4(r, p) loads four matrices of 8 rows of 16 bytes from shared memory: lane 8 i + k
 // names row k of matrix i, and r[i] becomes word (g, t) of it: just what a and b above want.
 //
-// cp_async_N(to, from, ok) copies N bytes from global to shared memory without waiting, zeros
-// instead if not ok; both addresses are multiples of N. What was begun before a cp_async_commit()
+// cp_async_16(to, from, ok) copies 16 bytes from global to shared memory without waiting, zeros
+// instead if not ok; both addresses are multiples of 16. What was begun before a cp_async_commit()
 // makes a group; cp_async_wait(n) waits until no more than the last n groups are under way. What
 // was copied is then seen by its thread, and by others behind the next barrier.
 //
@@ -32,11 +31,8 @@ using emulator::ldmatrix_x4;
 using emulator::mma_f16_16x8x16;
 using emulator::mma_tf32_16x8x8;
 using emulator::pack_f16;
-using emulator::to_tf32;
 
-// not functions, so that the emulator sees whose copy it is
-#define cp_async_4(to, from, ok) emulator::cp_async(to, from, 4, (ok) ? 4 : 0)
-#define cp_async_8(to, from, ok) emulator::cp_async(to, from, 8, (ok) ? 8 : 0)
+// not a function, so that the emulator sees whose copy it is
 #define cp_async_16(to, from, ok) emulator::cp_async(to, from, 16, (ok) ? 16 : 0)
 
 #else
@@ -60,12 +56,6 @@ __device__ __forceinline__ void ldmatrix_x4(u32* r, const void* p) {
 
 #if __CUDA_ARCH__ >= 800
 
-__device__ __forceinline__ u32 to_tf32(float x) {
-  u32 r;
-  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(r) : "f"(x));
-  return r;
-}
-
 __device__ __forceinline__ u32 pack_f16(float low, float high) {
   u32 r;
   asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
@@ -88,16 +78,6 @@ __device__ __forceinline__ void mma_f16_16x8x16(
       : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]),
         "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
-}
-
-__device__ __forceinline__ void cp_async_4(void* to, const void* from, bool ok) {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;"
-               :: "r"(shared_address(to)), "l"(from), "r"(ok ? 4 : 0) : "memory");
-}
-
-__device__ __forceinline__ void cp_async_8(void* to, const void* from, bool ok) {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;"
-               :: "r"(shared_address(to)), "l"(from), "r"(ok ? 8 : 0) : "memory");
 }
 
 // .cg: past L1, which is shared memory's other half
