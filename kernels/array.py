@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from .dispatch import Array, Device, fetched
+from .foreign import ForeignArray
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def on_device(function: Any) -> Callable[[Callable[..., Any]], Callable[..., Any
     return note
 
 
-class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
+class DeviceArray(ForeignArray):
     """An array of numbers on a device.
 
     `raw` is what holds them: a CuPy array on a GPU, a NumPy array in the emulator. Slices,
@@ -128,10 +129,6 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __deepcopy__(self, memo: Any) -> DeviceArray:
         return self.copy()
 
-    @property
-    def T(self) -> DeviceArray:
-        return self.transpose()
-
     def transpose(self, *axes: Any) -> DeviceArray:
         return DeviceArray(self.raw.transpose(*axes), self.device)
 
@@ -156,15 +153,6 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def copy(self) -> DeviceArray:
         return self.astype(self.dtype)
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.sum(self, axis, keepdims=keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.mean(self, axis, keepdims=keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.max(self, axis, keepdims=keepdims)
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Any:
         return np.min(self, axis, keepdims=keepdims)
@@ -354,6 +342,16 @@ def in_order(x: DeviceArray, order: Sequence[int]) -> DeviceArray:
     result = laid_out(x.shape, x, x.dtype, order)
     FUNCTIONS[np.copyto](result, x)
     return result
+
+
+def dense(x: DeviceArray) -> DeviceArray:
+    """x dense in the house's layout: itself, or a copy."""
+    return in_order(x, house_order(x.ndim))
+
+
+def compact(x: DeviceArray) -> DeviceArray:
+    """x dense in whatever order of the axes: itself, or a copy in the house's layout."""
+    return x if is_dense(x) else dense(x)
 
 
 def channels_last(x: DeviceArray) -> DeviceArray:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .array import DeviceArray, empty
+from .array import DeviceArray, dense, empty
 from .dispatch import Array, Case, kernel
 from .index import gather
-from .line import dense, lanes, launch, lines, resized
+from .line import lanes, launch, lines, resized
 from .pointwise import C_TYPES
 from .resample import resample, selection
 from .source import Source

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .array import DeviceArray, empty
+from .array import DeviceArray, dense, empty
 from .dispatch import Array, Case, kernel
-from .line import dense, launch, lines
+from .line import launch, lines
 from .pointwise import C_TYPES
 from .source import Source
 from .symbol import node

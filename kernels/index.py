@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .array import DeviceArray, contiguous, empty, laid_out
+from .array import DeviceArray, contiguous, dense, empty, laid_out
 from .dispatch import Array, Case, kernel
 from .layout import filled
-from .line import THREADS, dense, lanes, launch, lines, resized, together
+from .line import THREADS, lanes, launch, lines, resized, together
 from .pointwise import C_TYPES
 from .shape import arange
 from .source import Source

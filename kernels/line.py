@@ -7,18 +7,13 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .array import DeviceArray, house_order, in_order
+from .array import DeviceArray, house_order
 from .dispatch import Array, Device, is_device
 from .source import Defines, Source
 
 THREADS = 256
 
 COPIES: dict[tuple[int, Device], tuple[DeviceArray, ...]] = {}
-
-
-def dense(x: DeviceArray) -> DeviceArray:
-    """x dense in the house's layout: itself, or a copy."""
-    return in_order(x, house_order(x.ndim))
 
 
 def lines(shape: Sequence[int], axis: int) -> tuple[int, int, int]:

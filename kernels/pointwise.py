@@ -16,8 +16,8 @@ import numpy as np
 from .array import (
     DeviceArray,
     contiguous,
+    dense,
     house_order,
-    in_order,
     is_dense,
     laid_out,
     may_overlap,
@@ -455,5 +455,5 @@ def as_epilogue(value: DeviceArray, shape: Sequence[int]) -> tuple[DeviceArray, 
     if value.size == 1 and math.prod(shape) != 1:
         return value, "0"
     if value.shape == tuple(shape):
-        return in_order(value, house_order(len(shape))), "i"
+        return dense(value), "i"
     return contiguous(value.reshape(-1)), "c"

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from .array import DeviceArray, empty
+from .array import DeviceArray, dense, empty
 from .conv import conv, conv_backward
 from .dispatch import Array, Case, kernel
 from .layout import filled
-from .line import dense, lanes, launch, together
+from .line import lanes, launch, together
 from .pointwise import NONE, Epilogue
 from .source import Source
 from .symbol import Shape, Symbol, known, node, vector, zeros

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from .array import DeviceArray, empty, house_order, in_order, on_device
+from .array import DeviceArray, dense, empty, house_order, in_order, on_device
 from .pointwise import AS_IT_IS, C_TYPES, Prologue, merged
 from .source import Source
 
@@ -176,7 +176,7 @@ def reduced(
     y = empty(shape_without(x.shape, axes, keepdims), x, dtype)
     if y.size:
         if reduction.prologue.steps:
-            x = in_order(x, house_order(x.ndim))  # as a prologue counts
+            x = dense(x)  # as a prologue counts
         kept = remaining(x.ndim, axes, keepdims)
         moved, walk = walked(x, inmost_last(x, axes), kept)
         if moved is not x and reduction.prologue.steps:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from .array import empty, house_order
+from .array import dense, empty, house_order
 from .dispatch import Array, Case, kernel
 from .index import gather
-from .line import dense, kept, lanes, launch, lines, resized
+from .line import kept, lanes, launch, lines, resized
 from .pointwise import NONE, Epilogue
 from .source import Source
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from .array import DeviceArray, contiguous, empty, house_order, on_device
+from .array import DeviceArray, contiguous, dense, empty, house_order, on_device
 from .dispatch import Array, Case, is_device, kernel
-from .line import dense, launch
+from .line import launch
 from .pointwise import AS_IT_IS, C_TYPES, NONE, Epilogue, Prologue
 from .source import Source
 

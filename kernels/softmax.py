@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from .array import DeviceArray, house_order, in_order, is_dense, laid_out, memory_order
-from .dispatch import Array, Case, is_device, kernel
+from .array import DeviceArray, compact, in_order, laid_out, memory_order
+from .dispatch import Array, Case, kernel
+from .line import together
 from .reduction import Axes, Walk, block
 from .source import Source
 from .symbol import known, node
@@ -38,15 +39,13 @@ def _(x: Array, axis: int) -> Array:
 
 @softmax.cuda
 def _(x: Any, axis: int) -> DeviceArray:
-    x = x if is_dense(x) else in_order(x, house_order(x.ndim))
-    return along_rows("softmax", axis, x)
+    return along_rows("softmax", axis, compact(x))
 
 
 @softmax_backward.cuda
 def _(y: Any, dy: Any, axis: int) -> DeviceArray:
-    device = y.device if is_device(y) else dy.device
-    y, dy = device.place(y), device.place(dy)
-    y = y if is_dense(y) else in_order(y, house_order(y.ndim))
+    y, dy = together(y, dy)
+    y = compact(y)
     return along_rows("softmax_backward", axis, y, in_order(dy, memory_order(y)))
 
 

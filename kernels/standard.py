@@ -7,16 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .array import (
-    DeviceArray,
-    empty,
-    house_order,
-    in_order,
-    is_dense,
-    laid_out,
-    memory_order,
-)
-from .dispatch import Array, Case, is_device, kernel
+from .array import DeviceArray, compact, dense, empty, in_order, laid_out, memory_order
+from .dispatch import Array, Case, kernel
+from .line import together
 from .reduction import Walk, inmost_last, normalized, remaining, segmented, shape_without, walked
 from .source import Source
 
@@ -51,12 +44,11 @@ def _(x: Any, axes: Any, epsilon: float) -> tuple[DeviceArray, DeviceArray, Devi
 
 @standardized_backward.cuda
 def _(dy: Any, y: Any, gain: Any, axes: Any) -> DeviceArray:
-    device = next(array.device for array in (dy, y, gain) if is_device(array))
-    y, axes, walk = seen(device.place(y), axes)
+    dy, y, gain = together(dy, y, gain)
+    y, axes, walk = seen(y, axes)
     order = memory_order(y)
     dx = laid_out(y.shape, y, None, order)
-    dy, gain = in_order(device.place(dy), order), device.place(gain)
-    gain = in_order(gain, house_order(gain.ndim))
+    dy, gain = in_order(dy, order), dense(gain)
     launch("standardized_backward", "segment_sums", walk, (dx, dy, y, gain), (dy, y), ())
     return dx
 
@@ -64,7 +56,7 @@ def _(dy: Any, y: Any, gain: Any, axes: Any) -> DeviceArray:
 def seen(x: DeviceArray, axes: Any) -> tuple[DeviceArray, tuple[int, ...], Walk]:
     """A dense array, the axes to go over, and how. The kept ones are as a result has them."""
     axes = normalized(axes, x.ndim)
-    x = x if is_dense(x) else in_order(x, house_order(x.ndim))
+    x = compact(x)
     x, walk = walked(x, inmost_last(x, axes), remaining(x.ndim, axes, keepdims=True))
     return x, axes, walk
 

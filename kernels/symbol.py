@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .dispatch import Array
+from .foreign import ForeignArray
 
 Dims = tuple[int | None, ...]
 Shape = tuple[Any, ...]  # sizes: ints where they are known, symbols of one int64 where not
@@ -96,7 +97,7 @@ class NoValueError(TypeError):
     """Code asked a symbol for its numbers."""
 
 
-class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
+class Symbol(ForeignArray):
     """A tensor of a Graph. `dims` holds its sizes, None where only a run will tell.
 
     A vector that was put together, as shapes are, keeps its elements as `parts`: arrays where they
@@ -146,24 +147,11 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
         size.parts = (size,)
         return size
 
-    @property
-    def T(self) -> Any:
-        return np.transpose(self)
-
     def transpose(self, *axes: int) -> Any:
         return np.transpose(self, axes)
 
     def reshape(self, *shape: Any) -> Any:
         return np.reshape(self, shape[0] if isinstance(shape[0], tuple | list) else shape)
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.sum(self, axis, keepdims=keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.mean(self, axis, keepdims=keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.max(self, axis, keepdims=keepdims)
 
     def astype(self, dtype: Any) -> Any:
         return self.graph.call(cast, cast, (self, np.dtype(dtype)), {})

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .array import empty
+from .array import dense, empty
 from .dispatch import Array, Case, kernel
-from .line import dense, launch, lines, resized
+from .line import launch, lines, resized
 from .source import Source
 from .symbol import known, node
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .array import DeviceArray, empty
+from .array import DeviceArray, dense, empty
 from .dispatch import Array, Case, kernel
-from .line import THREADS, dense
+from .line import THREADS
 from .source import Source
 
 VARIATION = Source("variation.cu")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import scipy.ndimage
 
-from .array import DeviceArray, empty
+from .array import DeviceArray, dense, empty
 from .dispatch import Array, Case, kernel
-from .line import dense, launch
+from .line import launch
 from .source import Source
 from .symbol import known, node
 
