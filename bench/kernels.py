@@ -41,7 +41,7 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,10 +50,18 @@ import numpy as np
 import oneiro
 from oneiro.kernels import conv_cuda, matmul, nvrtc
 from oneiro.kernels.array import FUNCTIONS, DeviceArray
-from oneiro.kernels.dispatch import KERNELS, PRECISIONS, Device, DeviceError, Emulator, device_named
+from oneiro.kernels.dispatch import (
+    KERNELS,
+    PRECISIONS,
+    Device,
+    DeviceError,
+    Emulator,
+    Launch,
+    device_named,
+)
 from oneiro.kernels.matmul import FEW
-from oneiro.kernels.recorder import Launch, Recorder
-from oneiro.kernels.source import Source
+from oneiro.kernels.recorder import Recorder
+from oneiro.kernels.source import Source, filled
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90a", "sm_100", "sm_120")
 VERSIONS = conv_cuda.VERSIONS | matmul.VERSIONS
@@ -277,13 +285,16 @@ def calls_of_network(asked: argparse.Namespace, device: Device) -> list[Call]:
     return chosen
 
 
-def recorded(device: Any, run: Callable[[], Any]) -> tuple[Any, list[tuple[Any, ...]]]:
-    """The result of a call, and the arguments of its launches."""
-    launches: list[tuple[Any, ...]] = []
+Launched = tuple[Launch, Sequence[Any]]  # with its arguments
 
-    def launch(*args: Any) -> None:
-        launches.append(args)
-        type(device).launch(device, *args)
+
+def recorded(device: Any, run: Callable[[], Any]) -> tuple[Any, list[Launched]]:
+    """The result of a call, and its launches with their arguments."""
+    launches: list[Launched] = []
+
+    def launch(what: Launch, args: Sequence[Any]) -> None:
+        launches.append((what, args))
+        type(device).launch(device, what, args)
 
     device.launch = launch
     try:
@@ -302,8 +313,8 @@ def list_kernels() -> None:
         launched: dict[str, set[str]] = {}
         for call in calls:
             for version, answer in call.versions().items():
-                for launch in recorded(call.device, answer)[1]:
-                    launched.setdefault(version, set()).add(f"{launch[0]}:{launch[2]}")
+                for launch, _ in recorded(call.device, answer)[1]:
+                    launched.setdefault(version, set()).add(f"{launch.name}:{launch.function}")
         for version, functions in launched.items():
             print(f"  {version:12s}{', '.join(sorted(functions))}")
 
@@ -329,8 +340,7 @@ def print_usage(call: Call, arch: str) -> None:
     """A call, and what each version launches for it, with what that takes."""
     print(f"{call}{f', {call.operations() / 1e9:.3f} GFLOP' if call.operations() else ''}")
     for version, answer in call.versions().items():
-        for args in recorded(call.device, answer)[1]:
-            launch = Launch(*args[:5], args[6])
+        for launch, _ in recorded(call.device, answer)[1]:
             usage = usages(launch.code, launch.name, arch)[launch.function]
             text = str(launch) if len(str(launch)) < 100 else f"{str(launch)[:97]}..."
             print(
@@ -372,18 +382,18 @@ class Guest(NamedTuple):
             (call, *_) = cases().get(host) or sys.exit(f"bench/kernels.py: {host} has no CUDA")
             (answer, *_) = call.versions().values()
             launches = recorded(call.device, answer)[1]
-            host = next(launch[2] for launch in launches if launch[0] != "pointwise.cu")
+            host = next(one.function for one, _ in launches if one.name != "pointwise.cu")
         return Guest(path.resolve(), entry, host, only, shape, asked.when)
 
     @contextlib.contextmanager
     def instead(self, device: Any, launches: list[Launch]) -> Iterator[None]:
         """Launch it on this device where ours would be, and note that."""
 
-        def launch(*args: Any) -> None:
-            own = self.launch(*args)
+        def launch(what: Launch, args: Sequence[Any]) -> None:
+            own = self.launch(what, args)
             if own:
-                launches.append(Launch(*own[:5], own[6]))
-            type(device).launch(device, *(own or args))
+                launches.append(own)
+            type(device).launch(device, own or what, args)
 
         device.launch = launch
         try:
@@ -391,34 +401,24 @@ class Guest(NamedTuple):
         finally:
             del device.launch
 
-    def launch(
-        self,
-        name: str,
-        code: str,
-        function: str,
-        grid: Any,
-        block: Any,
-        args: Any,
-        shared: int,
-    ) -> tuple[Any, ...] | None:
-        """What it is launched with in the place of a launch of ours; None if it is not meant."""
-        if function != self.host:
+    def launch(self, what: Launch, args: Sequence[Any]) -> Launch | None:
+        """How it is launched in the place of a launch of ours; None if it is not meant."""
+        if what.function != self.host:
             return None
         asks = self.when or self.shape
-        names = dict(zip(parameters(code, function), args, strict=True)) if asks else {}
+        names = dict(zip(parameters(what.code, what.function), args, strict=True)) if asks else {}
         if self.when and not evaluated(self.when, names):
             return None
         text = Source(str(self.path)).text()
-        head = code.partition("#line ")[0].splitlines()
+        head = what.code.partition("#line ")[0].splitlines()
         # defines that it does not know of would only have it compiled anew
         known = [line for line in head if re.search(rf"\b{line.split()[1]}\b", text)]
-        shape = {"grid": grid, "block": block, "shared": shared}
+        shape = {}
         for key, expression in self.shape.items():
             value = evaluated(expression, names)
             shape[key] = value if key == "shared" else filled(value)
-        joined = "\n".join([*known, text])
-        where = (self.path.name, joined, self.entry, shape["grid"], shape["block"])
-        return (*where, args, shape["shared"])
+        code = "\n".join([*known, text])
+        return what._replace(name=self.path.name, code=code, function=self.entry, **shape)
 
     def emulate(self, precision: str) -> bool:
         """Run it on all cases of our kernels that launch what it stands in for; is it right?"""
@@ -432,7 +432,7 @@ class Guest(NamedTuple):
                 continue
             for call in calls:
                 for version, answer in call.versions().items():
-                    if not any(launch[2] == self.host for launch in self.dry(call, version)):
+                    if not any(one.function == self.host for one in self.dry(call, version)):
                         continue
                     launches: list[Launch] = []
                     try:
@@ -455,11 +455,11 @@ class Guest(NamedTuple):
         return right > 0 and not wrong
 
     @staticmethod
-    def dry(call: Call, version: str) -> list[tuple[Any, ...]]:
+    def dry(call: Call, version: str) -> list[Launch]:
         """The launches of a version, without running them."""
         device = Recorder()
-        answer = call.on(lambda a: device.place(np.asarray(a))).versions()[version]
-        return recorded(device, answer)[1]
+        call.on(lambda a: device.place(np.asarray(a))).versions()[version]()
+        return device.launches
 
     def compile(self) -> bool:
         """Print what it takes on each architecture; does it compile for any?"""
@@ -512,12 +512,6 @@ def evaluated(expression: str, names: dict[str, Any]) -> Any:
         return eval(expression, {"__builtins__": {"min": min, "max": max}}, numbers)
     except (NameError, SyntaxError) as error:
         sys.exit(f"bench/kernels.py: {expression}: {error}; there are {', '.join(numbers)}")
-
-
-def filled(sizes: Any) -> tuple[int, int, int]:
-    """Three axes, as launches take them."""
-    x, y, z = (*(sizes if isinstance(sizes, tuple) else (sizes,)), 1, 1)[:3]
-    return x, y, z
 
 
 def difference(found: Any, wanted: Any) -> float:
@@ -579,8 +573,8 @@ def guest_answers(guest: Guest, answers: dict[str, Any], device: Any) -> dict[st
     def with_guest(answer: Callable[[], Any]) -> Any:
         outer = device.launch  # notes launches, see recorded()
 
-        def launch(*args: Any) -> None:
-            outer(*(guest.launch(*args) or args))
+        def launch(what: Launch, args: Sequence[Any]) -> None:
+            outer(guest.launch(what, args) or what, args)
 
         device.launch = launch
         return answer()
@@ -588,7 +582,7 @@ def guest_answers(guest: Guest, answers: dict[str, Any], device: Any) -> dict[st
     found = {}
     for name, answer in answers.items():
         launches = recorded(device, answer)[1]
-        if any(guest.launch(*args) for args in launches):
+        if any(guest.launch(what, args) for what, args in launches):
             found[f"{guest.entry} for {name}"] = functools.partial(with_guest, answer)
     return found
 
@@ -610,14 +604,14 @@ def limits(device: Any) -> tuple[float, float]:
     return rate * device.processors * known["ClockRate"] * 1e3, bandwidth
 
 
-def captured(device: Any, launches: list[tuple[Any, ...]]) -> Callable[[], None]:
+def captured(device: Any, launches: list[Launched]) -> Callable[[], None]:
     """REPEATS times these launches as one CUDA graph: then the host costs nothing."""
     stream = device.cupy.cuda.Stream(non_blocking=True)
     with stream:
         stream.begin_capture()
         for _ in range(REPEATS):
-            for args in launches:
-                device.launch(*args)
+            for what, args in launches:
+                device.launch(what, args)
         graph = stream.end_capture()
     # the arrays have to stay alive
     return functools.partial(lambda _: graph.launch(), launches)

@@ -16,7 +16,7 @@ import statistics
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -153,6 +153,27 @@ class DeviceError(Exception):
     """A device cannot be had, or cannot do what was asked of it."""
 
 
+class Launch(NamedTuple):
+    """A function of a CUDA text, and how it is run."""
+
+    name: str  # of the file that the text stands in
+    code: str
+    function: str
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
+    shared: int  # dynamic shared memory, in bytes
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.function}({self.defines})"
+
+    @property
+    def defines(self) -> str:
+        """What was defined in front of the text, in one line: "TAPS=9, TILE=64"."""
+        head = self.code.partition("#line ")[0]
+        pairs = (line.removeprefix("#define ").split(" ", 1) for line in head.splitlines())
+        return ", ".join("=".join(pair) for pair in pairs)
+
+
 class Device(Protocol):
     """Memory, and kernels that run on it. Two devices of one kind are interchangeable."""
 
@@ -183,17 +204,8 @@ class Device(Protocol):
     def place(self, value: Any) -> Any:
         """A NumPy array as a DeviceArray of here."""
 
-    def launch(
-        self,
-        name: str,
-        code: str,
-        function: str,
-        grid: tuple[int, int, int],
-        block: tuple[int, int, int],
-        args: Sequence[Any],
-        shared: int,
-    ) -> None:
-        """Run a function of this CUDA text, which stands in the file `name`."""
+    def launch(self, what: Launch, args: Sequence[Any]) -> None:
+        """Run a function of a CUDA text on these arguments."""
 
     def captured(self, run: Run) -> Run:
         """The same function of arrays by name, for shapes that never change, in fewer launches."""
@@ -268,18 +280,10 @@ class Emulator(Memory):
             whole = whole.base
         return np.ndarray(shape, raw.dtype, whole, raw.ctypes.data - whole.ctypes.data, strides)
 
-    def launch(
-        self,
-        name: str,
-        code: str,
-        function: str,
-        grid: tuple[int, int, int],
-        block: tuple[int, int, int],
-        args: Sequence[Any],
-        shared: int,
-    ) -> None:
-        run = emulated(code, self.mode).function(function)
-        run(grid, block, args, shared, schedule=self.schedule, seed=self.seed)
+    def launch(self, what: Launch, args: Sequence[Any]) -> None:
+        run = emulated(what.code, self.mode).function(what.function)
+        how = {"schedule": self.schedule, "seed": self.seed}
+        run(what.grid, what.block, args, what.shared, **how)
 
     def captured(self, run: Run) -> Run:
         return run
@@ -353,31 +357,22 @@ class Cuda(Memory):
         else:
             to[...] = value
 
-    def launch(
-        self,
-        name: str,
-        code: str,
-        function: str,
-        grid: tuple[int, int, int],
-        block: tuple[int, int, int],
-        args: Sequence[Any],
-        shared: int,
-    ) -> None:
-        run = self.functions.get((code, function)) or self.loaded(name, code, function)
-        if shared > self.granted.get(run.ptr, UNASKED):
-            self.cupy.cuda.driver.funcSetAttribute(run.ptr, LARGER_SHARED, shared)
-            self.granted[run.ptr] = shared
+    def launch(self, what: Launch, args: Sequence[Any]) -> None:
+        run = self.functions.get((what.code, what.function)) or self.loaded(what)
+        if what.shared > self.granted.get(run.ptr, UNASKED):
+            self.cupy.cuda.driver.funcSetAttribute(run.ptr, LARGER_SHARED, what.shared)
+            self.granted[run.ptr] = what.shared
         values = tuple(NULL if arg is None else arg for arg in args)
-        run(grid, block, values, shared_mem=shared)
+        run(what.grid, what.block, values, shared_mem=what.shared)
 
-    def loaded(self, name: str, code: str, function: str) -> Any:
+    def loaded(self, what: Launch) -> Any:
         """The kernel on the GPU, compiled for it."""
         from . import nvrtc
 
         with self.compiling:
             module = self.cupy.cuda.function.Module()
-            module.load(nvrtc.cubin(code, name, self.architecture))
-            run = self.functions[code, function] = module.get_function(function)
+            module.load(nvrtc.cubin(what.code, what.name, self.architecture))
+            run = self.functions[what.code, what.function] = module.get_function(what.function)
         return run
 
     @functools.cached_property

@@ -6,32 +6,11 @@ So it is known without a GPU, in no time, which texts a network or a test needs 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .dispatch import Emulator
-
-
-class Launch(NamedTuple):
-    """One launch, without its arguments."""
-
-    name: str  # of the file
-    code: str
-    function: str
-    grid: tuple[int, int, int]
-    block: tuple[int, int, int]
-    shared: int  # dynamic, in bytes
-
-    def __str__(self) -> str:
-        return f"{self.name}:{self.function}({self.defines})"
-
-    @property
-    def defines(self) -> str:
-        """What was defined in front of the text, in one line: "TAPS=9, TILE=64"."""
-        head = self.code.partition("#line ")[0]
-        pairs = (line.removeprefix("#define ").split(" ", 1) for line in head.splitlines())
-        return ", ".join("=".join(pair) for pair in pairs)
+from .dispatch import Emulator, Launch
 
 
 class Recorder(Emulator):
@@ -51,14 +30,5 @@ class Recorder(Emulator):
         size = int(np.prod(shape, dtype=np.int64))
         return np.ndarray(shape, dtype, np.zeros(size, dtype), 0, strides)
 
-    def launch(
-        self,
-        name: str,
-        code: str,
-        function: str,
-        grid: tuple[int, int, int],
-        block: tuple[int, int, int],
-        args: Sequence[Any],
-        shared: int,
-    ) -> None:
-        self.launches.append(Launch(name, code, function, grid, block, shared))
+    def launch(self, what: Launch, args: Sequence[Any]) -> None:
+        self.launches.append(what)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .array import DeviceArray
+from .dispatch import Launch
 
 FOLDER = Path(__file__).parent
 INCLUDE = re.compile(r'^#include "(?P<name>[^"]+)"', re.MULTILINE)
@@ -62,7 +63,7 @@ class Source:
         if 0 not in blocks:
             values = [argument(self.name, arg) for arg in listed]
             code = self.text(defines)
-            device.launch(self.name, code, function, blocks, threads, values, shared)
+            device.launch(Launch(self.name, code, function, blocks, threads, shared), values)
 
 
 @functools.lru_cache(1024)

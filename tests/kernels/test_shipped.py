@@ -22,12 +22,12 @@ import oneiro
 from oneiro.kernels import conv_cuda, conv_mma, matmul, nvrtc, sass
 from oneiro.kernels.array import DeviceArray, empty
 from oneiro.kernels.blur import gaussian_blur
-from oneiro.kernels.dispatch import KERNELS, PRECISIONS, UNASKED, Case, Kernel
+from oneiro.kernels.dispatch import KERNELS, PRECISIONS, UNASKED, Case, Kernel, Launch
 from oneiro.kernels.index import gather, gather_backward, slice_backward
 from oneiro.kernels.lrn import lrn, lrn_backward
 from oneiro.kernels.pointwise import NONE
 from oneiro.kernels.pool import max_pool, max_pool_backward
-from oneiro.kernels.recorder import Launch, Recorder
+from oneiro.kernels.recorder import Recorder
 from oneiro.kernels.softmax import softmax
 from oneiro.kernels.standard import standardized
 from oneiro.kernels.variation import total_variation
