@@ -304,10 +304,10 @@ class Cuda(Memory):
     """A GPU: CuPy's memory, streams and launches, and cubins of our own compiler call."""
 
     def __init__(self, precision: str = "exact") -> None:
-        from . import nvrtc
-
         super().__init__(precision)
         self.cupy = imported_cupy()
+        from . import nvrtc
+
         properties = self.cupy.cuda.runtime.getDeviceProperties(self.cupy.cuda.Device().id)
         self.title = properties["name"].decode()
         self.processors = properties["multiProcessorCount"]
