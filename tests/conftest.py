@@ -22,6 +22,18 @@ if importlib.util.find_spec("platformdirs") is None:
     os.environ.setdefault("ONEIRO_CACHE", str(Path(tempfile.gettempdir()) / "oneiro-cache"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run the whole suite on all cores, where xdist is installed and -n does not say otherwise."""
+    is_worker = hasattr(config, "workerinput")
+    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if is_worker or not is_whole or not config.pluginmanager.hasplugin("xdist"):
+        return
+    if config.option.numprocesses is None and not config.option.usepdb:
+        config.option.numprocesses = "auto"
+        config.option.dist = "worksteal"
+
+
 @functools.cache
 def missing_gpu() -> str:
     """Why there is no GPU; empty where there is one."""

@@ -128,7 +128,7 @@ def test_text_that_is_no_end(net_of: Maker, text: str, said: str) -> None:
             lambda a: hot(a, 1) + 2 * a - hot(a, 0),
         ),
     ],
-    ids=str,
+    ids=["blob", "weighted", "channel", "neuron", "several"],
 )
 def test_ends_of_one_blob_add_up(
     net_of: Maker, texts: list[str], value: Callable[..., Any], diff: Callable[..., Any]

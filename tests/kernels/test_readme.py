@@ -211,12 +211,12 @@ MADE = [
 ]
 
 
-@pytest.mark.parametrize(("kernel", "files"), OWN, ids=str)
+@pytest.mark.parametrize(("kernel", "files"), OWN, ids=[f"{kernel}" for kernel, _ in OWN])
 def test_kernels_with_cuda_of_their_own(kernel: Kernel[..., Any], files: set[str]) -> None:
     assert {name for name in launched(kernel) if owners()[name] not in GENERIC} == files
 
 
-@pytest.mark.parametrize(("kernel", "modules"), MADE, ids=str)
+@pytest.mark.parametrize(("kernel", "modules"), MADE, ids=[f"{kernel}" for kernel, _ in MADE])
 def test_kernels_made_of_others(kernel: Kernel[..., Any], modules: set[str]) -> None:
     found = {owners()[name] for name in launched(kernel)}
     if found != {"pointwise.py"}:

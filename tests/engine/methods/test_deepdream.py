@@ -232,7 +232,7 @@ def hot(*place: Any) -> Callable[[NDArray[Any]], NDArray[Any]]:
             {"mixed": lambda a: hot(3)(a) + 0.5 * hot(4)(a), "end": lambda data: data},
         ),
     ],
-    ids=str,
+    ids=["blob", "blobs", "twice", "channel", "neuron", "mixed"],
 )
 def test_ends_are_climbed_by_the_weighted_sum_of_their_gradients(
     branches: Net, end: Any, diffs: dict[str, Any]
