@@ -12,21 +12,18 @@ from typing import Any
 import click
 import rich.progress
 
-from oneiro.kernels.dispatch import PRECISIONS
-
-from .. import load
 from ..animation import save_animation
 from ..ascent import NORMS
 from ..error import ArgumentError
 from ..image import Picture, check_target, load_image, load_recipe, save_image, shrunk
 from ..methods.deepdream import Step, deepdream, dream_sheet, zoom
 from ..net import Net
-from ..preprocess import PRESETS, WAY, Preprocess
 from ..recipe import Recipe, amended, checked, make_recipe, mismatches
 from ..setting import Settings
 from .console import console, tell
 from .group import commands
-from .option import COMPUTING, FEEDING, computing, feeding
+from .loading import free_name, load_net
+from .option import COMPUTING, FEEDING, network
 
 MOVIES = (".gif", ".mp4")
 TUNABLE = [field.name for field in dataclasses.fields(Settings)]
@@ -35,7 +32,6 @@ TUNABLE = [field.name for field in dataclasses.fields(Settings)]
 @commands.command("dream")
 @click.argument("photo", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path), required=False)
-@click.option("--model", "-m", help="A known network or an .onnx file.  [squeezenet1.1]")
 @click.option(
     "--end", "-e", multiple=True, metavar="NAME[:CHANNEL[,ROW,COLUMN]][=WEIGHT]",
     help="What to climb: a blob, a channel or a neuron of it. May be repeated.",
@@ -64,8 +60,7 @@ TUNABLE = [field.name for field in dataclasses.fields(Settings)]
 )
 @click.option("--fps", type=float, default=25, help="Frames a second of a GIF or MP4.  [25]")
 @click.option("--recipe", type=click.Path(path_type=Path), help="Dream as this picture was.")
-@computing
-@feeding
+@network
 def dream_command(
     photo: Path,
     out: Path | None,
@@ -89,12 +84,12 @@ def dream_command(
         raise click.UsageError(f"{out} is the photo itself: give the dream another name")
     if sheet and frames:
         raise click.UsageError("--sheet and --frames are two different pictures: take one")
-    out = out or free_name(f"{photo.stem}-{'sheet' if sheet else 'dream'}", bool(frames))
+    kind = "sheet" if sheet else "dream"
+    out = out or free_name(f"{photo.stem}-{kind}", ".gif" if frames else ".png")
     check_target(out, movie=bool(frames))
     made = checked(load_recipe(recipe), recipe) if recipe else None
     fed = {name: options.pop(name) for name in (*COMPUTING, *FEEDING)}
-    fed["precision"] = fed["precision"] or precision_of(made)
-    net = load_net(model, made, photo, **fed)
+    net = load_net(model, photo, made, **fed)
     given = {name: value for name, value in options.items() if value not in (None, ())}
     check_target(out, movie=bool(frames), channels=net.channels)
     settings = tuned(made, bool(guide)) | given
@@ -120,36 +115,6 @@ def dream_command(
     else:
         watched(net, img, out, size, settings, changes)
     tell(f"wrote {out}")
-
-
-def load_net(model: str | None, made: Recipe | None, photo: Path, **fed: Any) -> Net:
-    """The network asked for, or the one of a recipe, or the embedded one."""
-    from oneiro.models import registry
-
-    made_by = (made or {}).get("model", {})
-    known = registry.recognize(made_by.get("sha256", ""))
-    name = model or (known.name if known else made_by.get("name")) or "squeezenet1.1"
-    if made and not model and name not in registry.names():
-        raise ArgumentError(f"the recipe's network {name!r} is not known: give its file, --model")
-    net = load(name, **fed)
-    way = made["model"].get("preprocessing") if made else None
-    told = any(fed[key] is not None for key in (*WAY, "preprocess"))
-    if made and way and not told and made["model"].get("sha256") == net.model.sha256:
-        net.preprocessing = Preprocess(**way, source="recipe")
-    if net.preprocessing is None:
-        raise ArgumentError(
-            f"{name}: how pictures are fed to this network is not known: give --preprocess "
-            f"{'|'.join(PRESETS)}, or --mean, --scale and --order, as its author says; if it "
-            f"classifies, `oneiro inspect {name} --photo {photo}` shows what it takes the photo "
-            "for in each of the usual ways"
-        )
-    return net
-
-
-def precision_of(made: Recipe | None) -> str:
-    """How the convolutions of a recipe multiplied."""
-    found = (made or {}).get("surroundings", {}).get("precision")
-    return found if found in PRECISIONS else "exact"
 
 
 def tuned(made: Recipe | None, guided: bool) -> dict[str, Any]:
@@ -248,13 +213,6 @@ def counted(pictures: Iterator[Picture], count: int, done: list[int]) -> Iterato
     except KeyboardInterrupt:
         if not done:
             raise
-
-
-def free_name(stem: str, movie: bool) -> Path:
-    """A name in the current folder that is not taken: nothing is overwritten unasked."""
-    suffix = ".gif" if movie else ".png"
-    names = (f"{stem}{suffix}" if k == 1 else f"{stem}-{k}{suffix}" for k in range(1, 10**6))
-    return next(path for path in map(Path, names) if not path.exists())
 
 
 @commands.command("recipe")

@@ -86,3 +86,9 @@ def feeding(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def network(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command --model, and how that is computed and fed."""
+    model = click.option("--model", "-m", help="A known network or an .onnx file.  [squeezenet1.1]")
+    return model(computing(feeding(command)))
