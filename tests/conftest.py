@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,9 +47,11 @@ def missing_gpu() -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what is marked gpu where there is none."""
+    """Skip what is marked gpu where there is none, and emulator where it cannot be built."""
     if item.get_closest_marker("gpu") and missing_gpu():
         pytest.skip(missing_gpu())
+    if item.get_closest_marker("emulator") and shutil.which("g++") is None:
+        pytest.skip("the emulator needs g++")
 
 
 @pytest.fixture(scope="session", autouse=True)

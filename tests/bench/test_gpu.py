@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -46,7 +45,7 @@ def test_it_says_that_it_needs_a_gpu() -> None:
     assert line.startswith("bench/gpu.py needs a GPU: ")
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
+@pytest.mark.emulator
 def test_what_the_sanitizer_looks_at_is_right() -> None:
     command = [sys.executable, ROOT / "bench" / "gpu.py", "exercise", "--device", "emulator"]
     ended = subprocess.run(command, capture_output=True, text=True)

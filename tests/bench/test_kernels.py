@@ -5,7 +5,6 @@ The stranger's kernel adds up neighbouring channels, as channel_sum does.
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +30,6 @@ extern "C" __global__ void mine(float* y, const float* x, int count, int channel
 """
 ALIKE = ("--try", "mine.cu:mine", "--as", "channel_sum")
 
-needs_emulator = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +78,7 @@ def test_a_kernel_that_the_network_does_not_call(tmp_path: Path) -> None:
     assert "the network calls no softmax, but " in done.stderr
 
 
-@needs_emulator
+@pytest.mark.emulator
 def test_a_kernel_that_is_right(tmp_path: Path) -> None:
     done = tried(tmp_path, RIGHT)
     assert done.returncode == 0, done.stderr
@@ -89,7 +87,7 @@ def test_a_kernel_that_is_right(tmp_path: Path) -> None:
     assert "times need a GPU" in done.stdout
 
 
-@needs_emulator
+@pytest.mark.emulator
 def test_a_kernel_that_is_launched_in_its_own_way(tmp_path: Path) -> None:
     """It walks, so any grid will do; in the names of the parameters."""
     shape = ("--grid", "2, count // channels // count + 1", "--block", "32", "--shared", "64")
@@ -100,7 +98,7 @@ def test_a_kernel_that_is_launched_in_its_own_way(tmp_path: Path) -> None:
     assert "name 'pixels' is not defined; there are count, channels, below, above" in wrong.stderr
 
 
-@needs_emulator
+@pytest.mark.emulator
 def test_a_kernel_is_asked_only_for_what_it_can_do(tmp_path: Path) -> None:
     text = RIGHT.replace("max(-below, ", "max(-1, ")
     done = tried(tmp_path, text, *ALIKE, "--when", "below == 1")
@@ -110,7 +108,7 @@ def test_a_kernel_is_asked_only_for_what_it_can_do(tmp_path: Path) -> None:
     assert int(found[1]) > 0 < int(found[2])
 
 
-@needs_emulator
+@pytest.mark.emulator
 def test_a_kernel_that_reads_behind_its_arrays(tmp_path: Path) -> None:
     done = tried(tmp_path, RIGHT.replace("i < count", "i <= count"))
     assert done.returncode == 1
@@ -120,7 +118,7 @@ def test_a_kernel_that_reads_behind_its_arrays(tmp_path: Path) -> None:
     assert "times need a GPU" not in done.stdout
 
 
-@needs_emulator
+@pytest.mark.emulator
 def test_a_kernel_that_adds_up_something_else(tmp_path: Path) -> None:
     done = tried(tmp_path, RIGHT.replace("sum += x[i + k]", "sum += 1.01f * x[i + k]"))
     assert done.returncode == 1

@@ -1,7 +1,6 @@
 """bench/network.py on the emulator, with PyTorch on the CPU: its rivals agree, or are out."""
 
 import argparse
-import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -61,9 +60,8 @@ def rival() -> ModuleType:
     return rival
 
 
-needs_emulator = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
 DEVICES = [
-    pytest.param("emulator", marks=needs_emulator),
+    pytest.param("emulator", marks=pytest.mark.emulator),
     pytest.param("cuda", marks=pytest.mark.gpu),
 ]
 
@@ -94,7 +92,7 @@ def test_all_rivals_do_the_same(device: str, tiny: Path, rival: ModuleType) -> N
     assert any("w2" in one["of"] for one in rows[0]["slowest"])
 
 
-@needs_emulator
+@pytest.mark.emulator
 def test_a_graph_alone_is_timed_where_it_runs(
     tiny: Path, rival: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +119,7 @@ def test_a_graph_alone_is_timed_where_it_runs(
     assert row["replays"] is True
 
 
-@needs_emulator
+@pytest.mark.emulator
 def test_who_is_wrong_or_breaks_is_not_timed(
     tiny: Path, rival: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +144,7 @@ def test_who_is_wrong_or_breaks_is_not_timed(
     assert set(table["seconds"]) == {"oneiro", "torch good"}
 
 
-@needs_emulator
+@pytest.mark.emulator
 def test_what_does_not_fit_is_not_begun(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network.Clock, "free_bytes", lambda _: 1000)
     (row,) = network.rows(tiny, "y", asked(tiny, "emulator", precisions=["tf32"]))

@@ -4,7 +4,6 @@ The device is the emulator, which runs the kernels as a GPU would; where there i
 """
 
 import copy
-import shutil
 import statistics
 import weakref
 from pathlib import Path
@@ -39,9 +38,8 @@ def has_gpu() -> bool:
     return True
 
 
-needs_emulator = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
 DEVICES = [
-    pytest.param("emulator", marks=needs_emulator),
+    pytest.param("emulator", marks=pytest.mark.emulator),
     pytest.param("cuda", marks=pytest.mark.gpu),
 ]
 
@@ -229,7 +227,7 @@ def test_precisions(
     assert precision == "exact" or statistics.median(errors) > 1e-5
 
 
-@needs_emulator
+@pytest.mark.emulator
 def test_what_a_plan_holds_goes_with_it(files: dict[str, Path]) -> None:
     """A dream has a plan for each octave: their memory may not wait for the garbage collector."""
     captured: list[weakref.ref[Any]] = []
@@ -283,7 +281,7 @@ def test_exports_are_those_of_the_host(nets: dict[str, tuple[Net, Net]]) -> None
     assert models[0] == models[1]
 
 
-@needs_emulator
+@pytest.mark.emulator
 def test_exports_hold_nothing_of_half_precision(files: dict[str, Path]) -> None:
     exact, half = (
         oneiro.export_gradient(
@@ -294,7 +292,7 @@ def test_exports_hold_nothing_of_half_precision(files: dict[str, Path]) -> None:
     assert exact.SerializeToString() == half.SerializeToString()
 
 
-@needs_emulator
+@pytest.mark.emulator
 def test_the_net_decides_where_it_computes_and_how(files: dict[str, Path]) -> None:
     """Not the array that it is fed, which another net may have preprocessed."""
     x = 50 * np.random.default_rng(0).normal(size=(1, 3, 33, 35)).astype(np.float32)
@@ -385,7 +383,7 @@ def test_indices_and_numbers_are_those_of_the_moment(device: str, tmp_path: Path
     np.testing.assert_array_equal(result, first)
 
 
-@needs_emulator
+@pytest.mark.emulator
 def test_nets_on_a_device_are_copied(files: dict[str, Path]) -> None:
     net = Net(files["squeezenet"], device="emulator")
     x = np.random.default_rng(0).normal(size=(1, 3, 33, 35)).astype(np.float32)
@@ -395,7 +393,7 @@ def test_nets_on_a_device_are_copied(files: dict[str, Path]) -> None:
     np.testing.assert_array_equal(twin.forward({"data": x}, end="conv1")["conv1"], wanted)
 
 
-@needs_emulator
+@pytest.mark.emulator
 def test_an_empty_blob_shares_no_memory(files: dict[str, Path]) -> None:
     blob = Net(files["squeezenet"], device="emulator").blobs["conv1"]
     assert not hasattr(blob, "__cuda_array_interface__")

@@ -4,21 +4,19 @@ The bodies of tests are the same. What a kernel does not write is NaN on all of 
 """
 
 import functools
-import shutil
 from typing import Any
 
 import pytest
 
 from oneiro.kernels.dispatch import Cuda, Device, Emulator
 
-EMULATOR = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
 SCHEDULES = ("order", "reverse", "random")
 CUDA = pytest.param("cuda", marks=pytest.mark.gpu)
 
 
 def on(*runs: str) -> list[Any]:
     """The emulator, each as "MODE-SCHEDULE", and the GPU."""
-    return [*(pytest.param(run, marks=EMULATOR) for run in runs), CUDA]
+    return [*(pytest.param(run, marks=pytest.mark.emulator) for run in runs), CUDA]
 
 
 class PoisonedCuda(Cuda):

@@ -1,7 +1,6 @@
 """Convolution on tensor cores: as exact as its precision says, in every tile, split or not."""
 
 import math
-import shutil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -175,7 +174,7 @@ def test_long_sums_stay_exact(device: Device) -> None:
         assert error(found, wanted) < bound
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
+@pytest.mark.emulator
 @pytest.mark.parametrize("removed", ["cp_async_wait(STAGES - 2);", "__syncthreads();  // the tile"])
 def test_the_emulator_sees_a_missing_wait(removed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text = conv_mma.SOURCE.text

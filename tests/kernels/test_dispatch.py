@@ -1,7 +1,6 @@
 """The device "cuda" asks CuPy for the right things: a stand-in takes them, and is strict."""
 
 import gc
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from oneiro.kernels.window import sliding_window
 from oneiro.objective import l2
 from oracle import cupy, small
 
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
+pytestmark = pytest.mark.emulator
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(2, 6, 5, 7)).astype(np.float32)

@@ -1,6 +1,5 @@
 """A table of what was measured: kept per device, found again, never required."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,7 +89,7 @@ def test_the_emulator_measures_nothing() -> None:
         pass
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
+@pytest.mark.emulator
 def test_convolutions_run_as_was_measured() -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=(1, 32, 9, 7)).astype(np.float32)

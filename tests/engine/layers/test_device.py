@@ -1,7 +1,6 @@
 """Every layer computes on a device what it computes on the host, there and back."""
 
 import copy
-import shutil
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from oneiro.kernels.dispatch import Emulator
 from oracle.adjoint import as_tuple
 from oracle.case import Case, every
 
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
+pytestmark = pytest.mark.emulator
 
 CASES = every()
 DEVICE = Emulator()

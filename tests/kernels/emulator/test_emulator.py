@@ -3,7 +3,6 @@
 import functools
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from scipy import special
 
 from oneiro.kernels.emulator import EmulatorError, Module
 
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
+pytestmark = pytest.mark.emulator
 
 FOLDER = Path(__file__).parent
 MODES = ["fast", "check"]
