@@ -31,7 +31,6 @@ extern "C" __global__ void mine(float* y, const float* x, int count, int channel
 ALIKE = ("--try", "mine.cu:mine", "--as", "channel_sum")
 
 
-
 @pytest.fixture(autouse=True)
 def compiler() -> None:
     try:
