@@ -3,12 +3,21 @@
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+
+def file_name(blob: str) -> str:
+    """The name of a blob as that of a file anywhere: letters, digits, dots and hyphens.
+
+    Of a long one the last 80 characters are kept: such names tend to differ at their ends.
+    """
+    return re.sub(r"[^A-Za-z0-9._]+", "-", blob)[-80:].strip("-.") or "blob"
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:

@@ -120,14 +120,15 @@ class Picture(np.ndarray[tuple[int, ...], np.dtype[np.float32]]):
 # --- from a file ---
 
 
-def load_image(path: FilePath, channels: int = 3) -> Picture:
+def load_image(path: FilePath, channels: int = 3, file: BinaryIO | None = None) -> Picture:
     """Read a picture as H x W x `channels`, float32 in 0..255, upright as its EXIF says.
 
     PNG, JPEG, WEBP, TIFF, GIF and BMP give 3 channels (RGB), 1 (grey, ITU-R 601 luma) or 4 (RGBA).
     With 1 and 3, transparency is composited on white and kept in `.alpha`. 16-bit grey is scaled
     to 0..255, and so is a float TIFF if its maximum is at most 1. Of an animation the first frame
     is taken, with a warning. Any other number of channels comes from a TIFF of that many grey pages
-    or from a `.npy` array (H, W) or (H, W, C), whose values are taken as they are.
+    or from a `.npy` array (H, W) or (H, W, C), whose values are taken as they are. With an open
+    `file`, the path is no more than its name.
 
     Raises PictureError, naming the file: absent, empty, damaged, another format, more than 64
     million pixels, other channels, or values that are not finite.
@@ -135,10 +136,10 @@ def load_image(path: FilePath, channels: int = 3) -> Picture:
     if channels < 1:
         raise ArgumentError(f"channels is {channels}; it must be at least 1")
     first_of_many = False
-    with _reading(path) as file:
+    with _reading(path, file) as opened:
         if Path(path).suffix.lower() == ".npy":
-            return Picture(in_channels(_read_npy(file), channels))
-        image = _open(file)
+            return Picture(in_channels(_read_npy(opened), channels))
+        image = _open(opened)
         if channels in (1, 3, 4):
             first_of_many = getattr(image, "is_animated", False)
             picture = _read_picture(image, channels)
@@ -175,13 +176,13 @@ def load_recipe(path: FilePath) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _reading(path: FilePath) -> Iterator[BinaryIO]:
-    """Open a file; whatever goes wrong inside becomes one PictureError that names it."""
-    if Path(path).is_dir():
+def _reading(path: FilePath, file: BinaryIO | None = None) -> Iterator[BinaryIO]:
+    """Open a file, if none is open; what goes wrong inside becomes one PictureError naming it."""
+    if file is None and Path(path).is_dir():
         raise PictureError(f"{path}: is a folder; give one picture file")
     try:
-        with open(path, "rb") as file:
-            yield file
+        with open(path, "rb") if file is None else contextlib.nullcontext(file) as opened:
+            yield opened
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from None
     except FileNotFoundError:
@@ -384,6 +385,12 @@ def rgb_bytes(image: ArrayLike) -> NDArray[np.uint8]:
     return values
 
 
+def encoded(image: ArrayLike, suffix: str) -> bytes:
+    """A picture as the file of this extension would hold it, without a recipe."""
+    kind, options = WRITERS[suffix]
+    return _encode(image, kind, options)
+
+
 def _recipe_text(recipe: dict[str, Any]) -> str:
     return json.dumps(
         recipe, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -460,6 +467,8 @@ def _bytes(image: ArrayLike) -> NDArray[np.uint8]:
     values = as_planes(np.asarray(image))
     if values.shape[2] not in (1, 3, 4):
         raise PictureError(f"{values.shape[2]} channels are not 1, 3 or 4; save them as .npy")
+    if values.dtype == np.uint8:
+        return values
     _check_finite(values)
     rounded: NDArray[np.uint8] = np.rint(np.clip(values, 0, 255)).astype(np.uint8)
     return rounded

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from oneiro.file import atomic_write
+from oneiro.file import atomic_write, file_name
 
 posix = pytest.mark.skipif(os.name != "posix", reason="files as POSIX has them")
 
@@ -142,3 +142,23 @@ except OSError as error:
     assert run.stdout.split() == ["OSError", "27"], run.stderr
     assert target.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["dream.png"]
+
+
+@pytest.mark.parametrize(
+    ("blob", "name"),
+    [
+        ("fire2/concat", "fire2-concat"),
+        ("/net/conv", "net-conv"),
+        ("../../etc", "etc"),
+        ("a:0 <b>|*?", "a-0-b"),
+        ("é", "blob"),
+    ],
+)
+def test_names_of_files_are_safe(blob: str, name: str) -> None:
+    assert file_name(blob) == name
+    assert len(file_name(200 * blob)) <= 80
+
+
+def test_long_names_stay_apart() -> None:
+    one, other = (file_name(f"/net/{'block/' * 20}conv_{k}") for k in range(2))
+    assert one != other
