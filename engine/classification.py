@@ -23,11 +23,12 @@ class Guess(NamedTuple):
     confidence: float
 
 
-def classify(net: Net, img: Array, way: Preprocess, count: int = 5) -> list[Guess]:
+def classify(net: Net, img: Array, way: Preprocess, count: int | None = 5) -> list[Guess]:
     """The most probable classes of a picture (h, w, c) of 0..255 that is fed in this way.
 
-    Scores become probabilities by a softmax; probabilities stay as they are. Raises ModelError for
-    a network whose outputs are no vector of classes, ArgumentError for labels of another number.
+    Without `count` all of them. Scores become probabilities by a softmax; probabilities stay as
+    they are. Raises ModelError for a network whose outputs are no vector of classes, ArgumentError
+    for labels of another number.
     """
     tops = net.forward({net.input: way.preprocess(img, net.channels, net.dtype)})
     found = (np.asarray(data).squeeze() for data in tops.values())

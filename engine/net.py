@@ -89,6 +89,16 @@ class Net:
     ) -> None:
         self.dtype = np.dtype(dtype)
         self.device = chosen_device(device, self.dtype, precision)  # None: NumPy on the host
+        self.again = functools.partial(  # opens the same file, perhaps in another process
+            Net,
+            os.path.abspath(path),
+            device if self.device else "cpu",
+            self.dtype,
+            layout=layout,
+            max_bytes=max_bytes,
+            weights_dir=weights_dir and os.path.abspath(weights_dir),
+            precision=precision,
+        )
         self.model = read_model(path, self.dtype, layout, max_bytes, weights_dir)
         self.nodes: list[Node] = self.model.nodes
         self.constants: dict[str, Any] = self.model.constants
@@ -309,6 +319,8 @@ class Net:
         Seeds are what `.diff` of the start blobs holds at the call; every other diff is
         overwritten, and one start blob below another ends as seed plus inflow. `rule` is how
         rectifiers go back: "gradient", "guided", "deconv", or {layer: rule} for some of them.
+        "deconv-overwrite" is "deconv" but where windows of a MaxPool overlap: there the last value
+        that comes to a place stays, and is not added to the others.
         Returns the diffs of `end`.
         """
         rules = self.rules(rule)

@@ -37,7 +37,11 @@ def make_recipe(
             "sha256": net.model.sha256,
             "preprocessing": json.loads(json.dumps({key: getattr(way, key) for key in WAY})),
         },
-        "parameters": dict(parameters),
+        "parameters": {
+            # JSON knows no numbers of NumPy's, such as an argmax
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in parameters.items()
+        },
         "pictures": {name: digest(picture) for name, picture in pictures.items()},
         "surroundings": surroundings(net),
     }
@@ -87,8 +91,8 @@ def blas() -> str:
     return "; ".join(sorted(set(found)))
 
 
-def checked(made: Recipe, path: str | os.PathLike[str]) -> Recipe:
-    """The recipe of a dream in the file `path`, with every part that running it again reads.
+def checked(made: Recipe, path: str | os.PathLike[str], method: str = "deepdream") -> Recipe:
+    """The recipe in the file `path`, of a method, with every part that running it again reads.
 
     Raises ArgumentError for one of another method, a broken one, and one with an objective written
     in Python.
@@ -99,21 +103,27 @@ def checked(made: Recipe, path: str | os.PathLike[str]) -> Recipe:
     for name, part in parts.items():
         if not isinstance(part, dict):
             raise ArgumentError(f"{path}: its recipe is broken: {name} is {part!r}")
-    if made.get("method") != "deepdream":
-        raise ArgumentError(f"{path}: its recipe is not one of a dream")
+    if made.get("method") != method:
+        raise ArgumentError(f"{path}: its recipe is not one of {method!r}")
     objective = parts["parameters"].get("objective")
     if objective:
         raise ArgumentError(f"{path}: its objective {objective!r} is a function of Python")
     size = parts["parameters"].get("size", 1)
     fed = parts["model"].get("preprocessing", {})
     for name, value, fits in (
-        ("size", size, type(size) is int and size >= 1),
+        ("size", size, is_size(size, one=method != "maximize")),
         ("model", parts["model"], isinstance(parts["model"].get("name", ""), str)),
         ("preprocessing", fed, isinstance(fed, dict) and fed.keys() <= {*WAY}),
     ):
         if not fits:
             raise ArgumentError(f"{path}: its recipe is broken: {name} is {value!r}")
     return made | parts
+
+
+def is_size(size: Any, one: bool) -> bool:
+    """A side in pixels, or height and width."""
+    listed = [size] if one or not isinstance(size, list) else size
+    return len(listed) in (1, 2) and all(type(side) is int and side >= 1 for side in listed)
 
 
 def mismatches(made: Recipe, again: Recipe) -> list[str]:

@@ -13,6 +13,7 @@ from .ascent import NORMS
 from .error import ArgumentError
 from .goal import DEPTH, usual_end
 from .net import Net
+from .seed import check_seed
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +62,7 @@ class Settings:
             raise ArgumentError(f"step_size is {self.step_size}: it must be a number")
         if self.norm not in NORMS:
             raise ArgumentError(f"norm {self.norm!r} is not one of {', '.join(NORMS)}")
-        if not 0 <= self.seed < 2**32:
-            raise ArgumentError(f"seed is {self.seed}: it must lie in 0..{2**32 - 1}")
+        check_seed(self.seed)
 
 
 def choose(net: Net, side: int, given: Mapping[str, Any], **fixed: Any) -> Settings:

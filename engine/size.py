@@ -1,4 +1,4 @@
-"""Which sizes of picture a network takes: the usual one, and those that reach a blob."""
+"""Which sizes of picture a network takes, and of batch: the usual one, those that reach a blob."""
 
 from __future__ import annotations
 
@@ -54,3 +54,12 @@ def refused(net: Net, ends: Sequence[str], h: int, w: int) -> ModelError | None:
     except ModelError as error:
         return error
     return None
+
+
+def takes_batch(net: Net, ends: Sequence[str], shape: Sequence[int]) -> bool:
+    """Does each picture of a batch of this shape get its own row of the blobs `ends`?"""
+    try:
+        made = net.shapes({net.input: shape}, end=ends)
+    except ModelError:
+        return False
+    return all(made[net.resolve(end)][:1] == tuple(shape[:1]) for end in ends)

@@ -48,8 +48,9 @@ def unit_target(net: Net, text: str) -> Target:
 
 def class_target(net: Net, which: str | int) -> Target:
     """The unnormalised score of a class, called by its number or its name."""
-    number = class_number(net, which)
-    return Target(score_blob(net), (number,), class_title(net, number))
+    name, count = scores_of(net)
+    number = numbered(net, which, count)
+    return Target(name, (number,), class_title(net, number))
 
 
 def best_target(net: Net, x: Array) -> Target:
@@ -74,7 +75,18 @@ def score_blob(net: Net) -> str:
     first output counts that has a number for each of several classes. Raises ModelError for a
     network that does not classify.
     """
-    output = class_output(net)
+    return below_normaliser(net, class_output(net))
+
+
+def scores_of(net: Net) -> tuple[str, int]:
+    """The blob of unnormalised class scores, and of how many classes: both by one trace."""
+    shapes = usual_shapes(net)
+    name = below_normaliser(net, class_output(net, shapes))
+    return name, int(shapes[name][1])
+
+
+def below_normaliser(net: Net, output: str) -> str:
+    """What enters the normaliser at the end, or the output itself where there is none."""
     makers = {top: node for node in net.nodes for top in node.tops}
     name = output
     while name in makers and makers[name].layer.kind in (*NORMALISERS, *VEHICLES):
@@ -88,9 +100,14 @@ def score_blob(net: Net) -> str:
     return output
 
 
-def class_output(net: Net) -> str:
-    """The first output that is a vector of classes."""
-    shapes = net.reachable_shapes({net.input: (1, net.channels, *usual_size(net))})
+def usual_shapes(net: Net) -> dict[str, tuple[int, ...]]:
+    """The shapes of all blobs that can be had, for a picture as the network was trained with."""
+    return net.reachable_shapes({net.input: (1, net.channels, *usual_size(net))})
+
+
+def class_output(net: Net, shapes: dict[str, tuple[int, ...]] | None = None) -> str:
+    """The first output that is a vector of classes, by the usual shapes where they are known."""
+    shapes = usual_shapes(net) if shapes is None else shapes
     for name in net.outputs:
         shape = shapes.get(name, ())
         known = all(isinstance(n, int) for n in shape)
@@ -108,8 +125,12 @@ def class_number(net: Net, which: str | int) -> int:
     A name may be one of the several that a label lists; a part must lie in one label alone. Raises
     ArgumentError, which names what is near.
     """
+    return numbered(net, which, scores_of(net)[1])
+
+
+def numbered(net: Net, which: str | int, count: int) -> int:
+    """As class_number, for a network of so many classes."""
     text = str(which).strip()
-    count = class_count(net)
     if text.lstrip("-").isdecimal():
         if not 0 <= int(text) < count:
             raise ArgumentError(f"class {text} is not one of 0..{count - 1}")
@@ -130,12 +151,6 @@ def class_number(net: Net, which: str | int) -> int:
     near = difflib.get_close_matches(sought, [name for listed in names for name in listed], 3, 0.5)
     hint = f"; near it: {', '.join(near)}" if near else ""
     raise ArgumentError(f"no class is called {text!r}{hint}")
-
-
-def class_count(net: Net) -> int:
-    """How many classes the network tells apart."""
-    shapes = net.reachable_shapes({net.input: (1, net.channels, *usual_size(net))})
-    return int(shapes[score_blob(net)][1])
 
 
 def class_title(net: Net, number: int) -> str:

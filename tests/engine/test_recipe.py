@@ -56,6 +56,16 @@ def test_a_recipe_is_plain_json_without_clock_or_path(net: Net, tmp_path: Path) 
     assert str(tmp_path) not in json.dumps(recipe)
 
 
+def test_numbers_of_numpy_become_plain_ones(net: Net) -> None:
+    numbers = {"unit": IMG.argmax(), "share": np.float32(0.5), "flag": np.True_}
+    parameters = make_recipe(net, "occlude", numbers, {})["parameters"]
+    assert json.loads(json.dumps(parameters)) == {
+        "unit": numbers["unit"],
+        "share": 0.5,
+        "flag": True,
+    }
+
+
 def test_the_number_of_threads_is_told(net: Net) -> None:
     threadpoolctl = pytest.importorskip("threadpoolctl", reason="it counts the threads")
     with threadpoolctl.threadpool_limits(1, "blas"):

@@ -9,7 +9,7 @@ import pytest
 
 import oneiro
 from oneiro import ModelError, Net
-from oneiro.size import accepted_size, usual_size
+from oneiro.size import accepted_size, takes_batch, usual_size
 from oracle.notation import network
 
 
@@ -30,3 +30,12 @@ def test_the_usual_size(tmp_path: Path, declared: Any, size: tuple[int, int]) ->
     path.write_bytes(network("y = Relu (x)", declared=declared).SerializeToString())
     assert usual_size(oneiro.load(path)) == size
     assert usual_size(oneiro.load(path, size=55)) == (55, 55)
+
+
+def test_who_takes_a_batch(net_of: Callable[..., Net]) -> None:
+    rows = "y = Reshape (x, k) z = Relu (x)"
+    net = net_of(network(rows, declared=("n", 3, "h", "w"), k=np.array([1, -1])))
+    assert takes_batch(net, ["z"], (5, 3, 4, 6))
+    assert not takes_batch(net, ["z", "y"], (5, 3, 4, 6))  # all pictures make one row
+    one = net_of(network("y = Relu (x)", declared=(1, 3, 4, 6)))
+    assert takes_batch(one, ["y"], (5, 3, 4, 6))  # what is declared does not bind

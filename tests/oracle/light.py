@@ -53,11 +53,15 @@ NETWORKS = {
 NAMES = tuple(NETWORKS)
 
 
-def light(name: str, seed: int = 0) -> ModelProto:
-    """The light network `name` up to its `end`, every float weight drawn from `seed`."""
-    model = cut(onnx.load(FOLDER / f"light_{name}.onnx"), NETWORKS[name].end)
+def light(name: str, seed: int = 0, end: str = "") -> ModelProto:
+    """The light network `name` up to its `end`, every float weight drawn from `seed`.
+
+    With another `end` it may have the layers of a fixed size too.
+    """
+    model = cut(onnx.load(FOLDER / f"light_{name}.onnx"), end or NETWORKS[name].end)
     graph = model.graph
-    graph.output[0].type.CopyFrom(helper.make_tensor_type_proto(TensorProto.FLOAT, [None] * 4))
+    sizes = None if end else [None] * 4
+    graph.output[0].type.CopyFrom(helper.make_tensor_type_proto(TensorProto.FLOAT, sizes))
     picture = picture_input(model)
     stored = {tensor.name: tensor for tensor in graph.initializer}
 

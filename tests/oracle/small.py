@@ -315,6 +315,21 @@ def unet() -> ModelProto:
     return net.model(net.node("Sigmoid", net.conv(both, 2, 14, 1, 1), out="end"))
 
 
+def trunk(named: bool = True) -> ModelProto:
+    """VGG's first stages, small: as the embedded network's blobs are called, or as nobody's."""
+    net = Builder("trunk", opset=17)
+    x, channels = "data", 3
+    for stage, filters in enumerate((5, 6, 7), 1):
+        for k in (1, 2):
+            name = f"conv{stage}_{k}" if named else f"blob{stage}{k}"
+            pads = {"pads": [1, 1, 1, 1]}
+            x = net.conv(x, filters, channels, 3, 3, out=f"{name}_pre", **pads)
+            x = net.node("Relu", x, out=name)
+            channels = filters
+        x = net.node("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+    return net.model(x)
+
+
 # name → (builder, the blob that gradients start from)
 MODELS: dict[str, tuple[Callable[[], ModelProto], str]] = {
     builder.__name__: (builder, "end")
