@@ -12,7 +12,12 @@ L = TypeVar("L", bound="type[Layer]")
 
 LAYERS: dict[str, type[Layer]] = {}  # ONNX op_type -> class
 
-RULES = {"gradient": "backward", "guided": "backward_guided", "deconv": "backward_deconv"}
+RULES = {
+    "gradient": "backward",
+    "guided": "backward_guided",
+    "deconv": "backward_deconv",
+    "deconv-overwrite": "backward_overwrite",  # where windows of a MaxPool overlap, the last wins
+}
 
 
 @dataclass_transform()
@@ -57,6 +62,10 @@ class Layer:
     def backward_deconv(self, *diffs: Any) -> Any:
         """As `backward`, but for rectifiers."""
         return self.backward(*diffs)
+
+    def backward_overwrite(self, *diffs: Any) -> Any:
+        """As `backward_deconv`, but for pools of maxima."""
+        return self.backward_deconv(*diffs)
 
     @property
     def kind(self) -> str:

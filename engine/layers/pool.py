@@ -72,6 +72,10 @@ class MaxPool(Pool):
     def backward(self, dy: Array, _: None = None) -> Array:
         return max_pool_backward(dy, self.where, self.shape, self.window)
 
+    def backward_overwrite(self, dy: Array, _: None = None) -> Array:
+        """Unpooling: each value goes to its place, where a later one replaces an earlier one."""
+        return unpool(dy, self.where, self.shape)
+
 
 def column_major(index: Array, shape: Sequence[Any]) -> Array:
     """Flat indices into an array of `shape` if the first axis of its planes were the densest."""
