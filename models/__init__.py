@@ -1,4 +1,4 @@
-"""The networks that oneiro knows by name: the one it carries, and those that it can fetch."""
+"""The networks that oneiro knows by name: those it carries, and those that it can fetch."""
 
 if __name__ != "oneiro.models":
     raise ImportError("this folder is the package oneiro.models: pip install, then import oneiro")

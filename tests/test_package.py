@@ -77,16 +77,24 @@ def tracked(folder: str, *suffixes: str) -> set[str]:
 @pytest.mark.parametrize("folder", PACKAGES)
 def test_the_wheel_holds_every_module_and_every_data_file(shipped, folder):
     wanted = tracked(folder, ".py", ".onnx", ".toml", ".txt", ".cu", ".cuh", ".h", ".typed")
+    wanted |= tracked(folder, ".css", ".j2", ".js")
     assert f"{PACKAGES[folder]}/__init__.py" in wanted
     assert wanted - shipped == set()
 
 
-def test_the_wheel_holds_the_network_its_licences_and_the_type_marker(shipped):
+def test_the_wheel_holds_the_networks_their_licences_and_the_type_marker(shipped):
     assert "oneiro/py.typed" in shipped
-    assert "oneiro/models/squeezenet1.1.onnx" in shipped
+    for name in ("squeezenet1.1", "vgg16_conv4_2"):
+        assert f"oneiro/models/{name}.onnx" in shipped
     for name in ("LICENSE", "NOTICE"):
         assert f"oneiro-{VERSION}.dist-info/licenses/{name}" in shipped
-    texts = ("squeezenet1.1.LICENSE-MIT", "squeezenet1.1.LICENSE-BSD-2", "synset_words.LICENSE")
+    texts = (
+        "squeezenet1.1.LICENSE-MIT",
+        "squeezenet1.1.LICENSE-BSD-2",
+        "synset_words.LICENSE",
+        "vgg16_conv4_2.LICENSE-MIT",
+        "vgg16_conv4_2.LICENSE-CC-BY-4.0",
+    )
     for text in texts:
         assert f"oneiro/models/{text}.txt" in shipped
         assert f"oneiro-{VERSION}.dist-info/licenses/models/{text}.txt" in shipped
