@@ -24,48 +24,99 @@ import numpy as np
 from oneiro.kernels.dispatch import DeviceError
 
 from . import objective as objective
+from .aim import Aim, aim
 from .animation import save_animation
 from .ascent import dream_step, image_gradient
 from .blob import Blob
+from .code import Codes, load_codes
 from .error import ArgumentError, ModelError, OneiroError, PictureError
 from .export import export, export_gradient, export_step
 from .image import Picture, load_image, load_recipe, save_image
+from .map import Map
+from .methods.activation import activation_pages, activations
+from .methods.attribution import gradient_input, integrated_gradients, smooth_grad
 from .methods.deepdream import deepdream, dream_sheet, make_step, zoom
+from .methods.embedding import embed
+from .methods.filter import filters
+from .methods.grad_cam import grad_cam, guided_grad_cam
+from .methods.inversion import invert, invert_sheet
+from .methods.maximize import maximize
+from .methods.occlusion import Occlusion, occlude
+from .methods.patch import Patches, patches
+from .methods.saliency import rules_sheet, saliency
+from .methods.sanity import Sanity, sanity
+from .methods.segmentation import Segment, segment
+from .methods.style import style
 from .net import Net, RuleWarning
 from .plan import Plan
 from .preprocess import Preprocess, combined
+from .report import Report, report
 from .sidecar import read_labels, read_sidecar, sidecar_path, sides
+from .target import Target, class_target, unit_target
 
 __version__ = importlib.metadata.version("oneiro")
 
 log = logging.getLogger(__name__)
 
 __all__ = [
+    "Aim",
     "ArgumentError",
     "Blob",
+    "Codes",
     "DeviceError",
+    "Map",
     "ModelError",
     "Net",
+    "Occlusion",
     "OneiroError",
+    "Patches",
     "Picture",
     "PictureError",
     "Plan",
     "Preprocess",
+    "Report",
     "RuleWarning",
+    "Sanity",
+    "Segment",
+    "Target",
+    "activation_pages",
+    "activations",
+    "aim",
+    "class_target",
     "deepdream",
     "dream_sheet",
     "dream_step",
+    "embed",
     "export",
     "export_gradient",
     "export_step",
+    "filters",
+    "grad_cam",
+    "gradient_input",
+    "guided_grad_cam",
     "image_gradient",
+    "integrated_gradients",
+    "invert",
+    "invert_sheet",
     "load",
+    "load_codes",
     "load_image",
     "load_recipe",
     "make_step",
+    "maximize",
     "objective",
+    "occlude",
+    "patches",
+    "report",
+    "rules_sheet",
+    "saliency",
+    "sanity",
     "save_animation",
     "save_image",
+    "segment",
+    "smooth_grad",
+    "style",
+    "unit_target",
     "zoom",
 ]
 

@@ -91,7 +91,12 @@ def class_name(guess: Guess, names: Sequence[str]) -> str:
 
 
 def page(net: Net, found: Inspection) -> str:
-    """The network as a whole."""
+    """The network as a whole, in lines."""
+    return "\n".join(f"{key:<10} {text}" for key, text in summary(net, found).items())
+
+
+def summary(net: Net, found: Inspection) -> dict[str, str]:
+    """What there is to say about the network as a whole."""
     labels = f"{len(net.labels)}: {net.labels[0]} ... {net.labels[-1]}" if net.labels else "none"
     layout = ", turned to NHWC inside" if net.input in net.model.turned else ""
     maker = f", made by {net.model.producer}" if net.model.producer else ""
@@ -113,7 +118,7 @@ def page(net: Net, found: Inspection) -> str:
         "missing": "; ".join(counted(*pair) for pair in found.missing.items()),
         "shapes": f"not known everywhere at this --size: {found.refusal}" if found.refusal else "",
     }
-    return "\n".join(f"{key:<10} {printable(text)}" for key, text in lines.items() if text)
+    return {key: printable(text) for key, text in lines.items() if text}
 
 
 def flops_text(found: Inspection) -> str:

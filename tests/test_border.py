@@ -23,10 +23,13 @@ HOMES = {
     "cupyx": {"kernels/dispatch.py"},
     "onnx": {"engine/importer/", "engine/export.py", "engine/runtime.py"},
     "google.protobuf": {"engine/importer/", "engine/export.py"},  # onnx's own dependency
-    "PIL": {"engine/image.py", "engine/drawing.py"},
+    "cv2": {"engine/methods/segmentation.py"},
+    "PIL": {"engine/chart.py", "engine/drawing.py", "engine/image.py"},
     "click": {"engine/cli/", "engine/__main__.py"},
     "rich": {"engine/cli/", "engine/__main__.py", "engine/listing.py"},
     "filelock": {"models/download.py"},
+    "jinja2": {"engine/report/"},
+    "markupsafe": {"engine/report/"},  # Jinja2's own dependency
     "platformdirs": {"kernels/cache.py"},
     "pooch": {"models/download.py"},
     "requests": {"models/download.py"},  # pooch's own dependency

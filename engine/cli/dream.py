@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-import rich.progress
+import rich.console
 
 from ..animation import save_animation
 from ..ascent import NORMS
@@ -21,8 +21,9 @@ from ..net import Net
 from ..recipe import Recipe, amended, checked, make_recipe, mismatches
 from ..setting import Settings
 from .console import console, tell
+from .counter import bar
 from .group import commands
-from .loading import free_name, load_net
+from .loading import free_name, load_net, refuse_photo
 from .option import COMPUTING, FEEDING, network
 
 MOVIES = (".gif", ".mp4")
@@ -80,8 +81,7 @@ def dream_command(
     network dreams best. The picture holds its recipe; `oneiro recipe OUT` prints it. Ctrl-C keeps
     the last finished octave.
     """
-    if out and out.exists() and photo.exists() and out.samefile(photo):
-        raise click.UsageError(f"{out} is the photo itself: give the dream another name")
+    refuse_photo(out, photo)
     if sheet and frames:
         raise click.UsageError("--sheet and --frames are two different pictures: take one")
     kind = "sheet" if sheet else "dream"
@@ -178,24 +178,16 @@ def steps() -> Iterator[Callable[[Step], None]]:
 
         yield line
         return
-    columns = (
-        rich.progress.TextColumn("octave {task.fields[octave]}"),
-        rich.progress.BarColumn(),
-        rich.progress.TextColumn("{task.fields[value]}"),
-        rich.progress.TimeElapsedColumn(),
-        rich.progress.TextColumn("left"),
-        rich.progress.TimeRemainingColumn(),
-    )
-    with rich.progress.Progress(*columns, console=console) as progress:
+    with bar("octave {task.fields[octave]}", "{task.fields[value]}") as progress:
         task = progress.add_task("dream", total=1, octave="", value="")
 
-        def bar(step: Step) -> None:
+        def display(step: Step) -> None:
             octave = f"{step.octave}/{step.octave_n}"
             progress.update(task, completed=step.done, octave=octave)
             if step.iteration:
                 progress.update(task, value=f"objective {step.value:.4g}")
 
-        yield bar
+        yield display
 
 
 def tell_layer(k: int, count: int, name: str) -> None:

@@ -1,9 +1,11 @@
-"""What commands begin with: the network that is asked for, and a name for what they write."""
+"""What commands begin with: the network that is asked for, and where what they make goes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+
+import click
 
 from oneiro.kernels.dispatch import PRECISIONS
 
@@ -51,3 +53,9 @@ def free_name(stem: str, suffix: str = ".png") -> Path:
     """A name in the current folder that is not taken: nothing is overwritten unasked."""
     names = (f"{stem}{suffix}" if k == 1 else f"{stem}-{k}{suffix}" for k in range(1, 10**6))
     return next(path for path in map(Path, names) if not path.exists())
+
+
+def refuse_photo(out: Path | None, *photos: Path) -> None:
+    """Raise UsageError where OUT is one of the photos: they are never overwritten."""
+    if out and out.exists() and any(photo.exists() and out.samefile(photo) for photo in photos):
+        raise click.UsageError(f"{out} is the photo itself: give what is drawn another name")

@@ -107,6 +107,15 @@ def test_a_dream_is_a_picture_of_the_photo_s_size(oneiro_: Command) -> None:
     assert np.abs(oneiro.load_image("dream.png") - oneiro.load_image("photo.png")).max() > 2
 
 
+@pytest.mark.parametrize("command", ["dream", "invert"])
+def test_a_photo_is_not_drawn_over(oneiro_: Command, photo: Path, command: str) -> None:
+    before = photo.read_bytes()
+    code, _, err = oneiro_(command, "photo.png", photo)
+    assert code == 2
+    assert f"{photo} is the photo itself: give what is drawn another name" in " ".join(err.split())
+    assert photo.read_bytes() == before
+
+
 def test_the_photo_is_shrunk_to_size_but_never_grown(oneiro_: Command) -> None:
     oneiro_("dream", "photo.png", "small.png", *SMALL)
     assert size_of("small.png") == (48, 33)
