@@ -224,7 +224,7 @@ def climb_program(
 ) -> Program:
     """program(net, z, **drawn) -> {"value", "g", "x"}: one look and the way back.
 
-    `drawn` are the transforms' numbers, called NUMBER_NAME after the transform's place. "x" is
+    `drawn` are the transforms' numbers, called tPLACE_NAME: t0_shift of the first one. "x" is
     what the net saw.
     """
 

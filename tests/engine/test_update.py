@@ -94,7 +94,7 @@ def test_adam_remembers_through_stages_of_one_shape() -> None:
 @pytest.mark.parametrize(
     "update",
     [Plain(0.5), Plain(progress(2.0, 100.0)), Normalised(1.5), Momentum(0.5), Adam(0.5)],
-    ids=repr,
+    ids=["plain", "progress", "normalised", "momentum", "adam"],
 )
 def test_a_gradient_of_zero_makes_no_step(update: Update) -> None:
     assert not np.any(moved(update, [np.zeros(SHAPE)]))
