@@ -39,7 +39,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     first = re.findall(r"oneiro dream \S+ dream\.png", TEXT)[0]
     run(first, folder)
     (photos,) = [line for line in LINES if line.startswith("mkdir photos")]
-    subprocess.run(["bash", "-c", photos], cwd=folder, check=True)
+    (patches,) = [line for line in LINES if line.startswith("python examples/")]
+    patches = patches.replace("python", shlex.quote(sys.executable))
+    subprocess.run(["bash", "-c", f"{photos}; {patches}"], cwd=folder, check=True)
     return folder
 
 
@@ -56,6 +58,7 @@ SMALL = {
     "activations": "--size 40",
     "check": "--size 64",
     "dream": "--size 96 --iter-n 1",
+    "embed": "--size 64",
     "invert": "--size 64 --iter-n 2",
     "maximize": "--size 64 --iter-n 1",
     "occlude": "--size 64",
@@ -77,7 +80,8 @@ def run(command: str, folder: Path) -> None:
         writers = [line for line in writers if word not in read_by(line.split()[1:])]
         if not (folder / word).exists() and writers:
             run(writers[0], folder)
-    if not {"saliency", "--unit"} <= {*words}:  # it lies outside of a smaller picture
+    # a unit may lie outside of a smaller picture, and what is saved has its size
+    if not {"saliency", "--unit"} <= {*words} and words[1:2] != ["codes.npz"]:
         words += shlex.split(SMALL.get(words[0], ""))
     done = subprocess.run(
         [sys.executable, "-m", "oneiro", *words], cwd=folder, capture_output=True, text=True
