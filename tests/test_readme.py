@@ -5,12 +5,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import onnx
 import pytest
 from PIL import Image
 
+from oneiro import cli
 from oneiro.kernels.dispatch import DeviceError, imported_cupy
 from oneiro.models import registry
 
@@ -37,7 +39,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     onnx.save(model, folder / "net.onnx")
     shutil.copy(registry.FOLDER / "synset_words.txt", folder / "classes.txt")
     first = re.findall(r"oneiro dream \S+ dream\.png", TEXT)[0]
-    run(first, folder)
+    command = [sys.executable, "-m", *shlex.split(first), *shlex.split(SMALL["dream"])]
+    subprocess.run(command, cwd=folder, check=True)
     (photos,) = [line for line in LINES if line.startswith("mkdir photos")]
     (patches,) = [line for line in LINES if line.startswith("python examples/")]
     patches = patches.replace("python", shlex.quote(sys.executable))
@@ -83,10 +86,15 @@ def run(command: str, folder: Path) -> None:
     # a unit may lie outside of a smaller picture, and what is saved has its size
     if not {"saliency", "--unit"} <= {*words} and words[1:2] != ["codes.npz"]:
         words += shlex.split(SMALL.get(words[0], ""))
-    done = subprocess.run(
-        [sys.executable, "-m", "oneiro", *words], cwd=folder, capture_output=True, text=True
-    )
-    assert done.returncode == 0, f"{command}\n{done.stderr}"
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(action="default"):
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["oneiro", *words])
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+    assert not code, f"{command}\n{code}"
 
 
 def read_by(words: list[str]) -> list[str]:
