@@ -26,18 +26,22 @@ from .trace import Input
 COLOURS = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
 
 
-@dataclass(frozen=True, eq=False)
-class Pixels:
-    """x = zero + unit * z: pixels in grey values from `zero`, the mean picture."""
-
-    zero: Array  # (1, c, 1, 1)
-    unit: Array
+class Still:
+    """A canvas: nothing of it is drawn by chance."""
 
     def inputs(self) -> Mapping[str, Input]:
         return {}
 
     def draw(self, random: np.random.Generator) -> Mapping[str, Array]:
         return {}
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels(Still):
+    """x = zero + unit * z: pixels in grey values from `zero`, the mean picture."""
+
+    zero: Array  # (1, c, 1, 1)
+    unit: Array
 
     def apply(self, z: Array) -> tuple[Array, Back]:
         return self.zero + self.unit * z, lambda dx: self.unit * dx
@@ -52,7 +56,7 @@ def pixels(net: Net) -> Pixels:
 
 
 @dataclass(frozen=True, eq=False)
-class Waves:
+class Waves(Still):
     """x = black + (white - black) * sigmoid(colours * sum of waves): never out of bounds.
 
     z are the waves' amplitudes, in units of `spread`; the matrix `colours` makes channels of what
@@ -65,12 +69,6 @@ class Waves:
     down: Array  # (h, h)
     across: Array  # (w, w)
     spread: Array  # (h, w)
-
-    def inputs(self) -> Mapping[str, Input]:
-        return {}
-
-    def draw(self, random: np.random.Generator) -> Mapping[str, Array]:
-        return {}
 
     def apply(self, z: Array) -> tuple[Array, Back]:
         waves = np.matmul(np.matmul(self.down, self.spread * z), self.across)

@@ -13,6 +13,7 @@ from .ascent import NORMS
 from .error import ArgumentError
 from .goal import DEPTH, usual_end
 from .net import Net
+from .preset import become, check_least
 from .seed import check_seed
 
 log = logging.getLogger(__name__)
@@ -42,20 +43,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, kind in KINDS.items():
-            value = getattr(self, name)
-            try:
-                object.__setattr__(self, name, kind(value))  # a number of NumPy's becomes Python's
-            except (TypeError, ValueError):
-                raise ArgumentError(f"{name} is {value!r}: that is no number for it") from None
+            become(self, name, kind)
         texts = self.end if isinstance(self.end, list | tuple) else (None,)
         if not all(isinstance(text, str) for text in texts):
             raise ArgumentError(f"end is {self.end!r}: it must be names of blobs")
         object.__setattr__(self, "end", tuple(texts))
         if not isinstance(self.clip, bool):
             raise ArgumentError(f"clip is {self.clip!r}: it must be true or false")
-        for name, least in (("iter_n", 0), ("octave_n", 1), ("jitter", 0), ("smooth", 0)):
-            if not least <= getattr(self, name) < math.inf:
-                raise ArgumentError(f"{name} is {getattr(self, name)}: it starts at {least}")
+        check_least(self, {"iter_n": 0, "octave_n": 1, "jitter": 0, "smooth": 0})
         if not 1 < self.octave_scale < math.inf:
             raise ArgumentError(f"octave_scale is {self.octave_scale}: it must be above 1")
         if not math.isfinite(self.step_size):

@@ -6,7 +6,7 @@ import logging
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from oneiro.kernels.blur import gaussian_blur
 from oneiro.kernels.dispatch import Array
 
-from ..canvas import Waves, waves
-from ..climb import Back, OnStep, Project, Stage, State, Transform, climb
+from ..canvas import Pixels, Waves, waves
+from ..climb import OnStep, Project, Stage, State, Transform, climb
 from ..drawing import sheet
 from ..error import ArgumentError, ModelError
 from ..field import fields as fields_of
@@ -24,13 +24,13 @@ from ..goal import candidates, parse_spec
 from ..image import Picture
 from ..net import Net
 from ..objective import Objective, alpha_norm, feature, total_variation, weighted
+from ..preset import become, check_known, check_least, known_preset, overridden
 from ..probe import fitted
 from ..recipe import amended, make_recipe
 from ..robustness import Crop, Jitter
 from ..setting import usual_ends
 from ..size import accepted_size
 from ..target import score_blob
-from ..trace import Input
 from ..transform import edge_cropped, edge_padded
 from ..update import Adam, Adaptive, Momentum, Plain, Update
 
@@ -44,6 +44,10 @@ UPDATES: dict[str, Callable[[float], Update]] = {
 }
 IMAGES = ("pixels", "waves")
 STARTS = ("uniform", "normal")
+LEAST = {
+    "iter_n": 1, "blur_every": 1, "seed": 0, "variation": 0, "decay": 0, "spread": 0, "blur": 0,
+    "alpha": 1,
+}  # fmt: skip
 COLUMNS = (5, 6, 4)  # of a sheet, the best first
 HALVES = ("first", "second")
 GREY = 127.5  # where a net's mean is no colour in the middle, as 0 for nets that are fed 0..1
@@ -93,25 +97,18 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("iter_n", "blur_every", "seed"):
-            self.become(name, operator.index)
+            become(self, name, operator.index)
         for name in ("strength", "rate", "variation", "decay", "spread", "beta", "alpha", "blur"):
-            self.become(name, float)
+            become(self, name, float)
         if self.bound is not None:
-            self.become("bound", float)
-        self.become("phases", lambda given: tuple((float(f), float(s)) for f, s in given))
-        for name, least in (
-            ("iter_n", 1), ("blur_every", 1), ("seed", 0), ("variation", 0), ("decay", 0),
-            ("spread", 0), ("blur", 0), ("alpha", 1),
-        ):  # fmt: skip
-            if not least <= getattr(self, name) < math.inf:
-                raise ArgumentError(f"{name} is {getattr(self, name)}: it starts at {least}")
+            become(self, "bound", float)
+        become(self, "phases", lambda given: tuple((float(f), float(s)) for f, s in given))
+        check_least(self, LEAST)
         for name in ("strength", "rate", "beta", "bound"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ArgumentError(f"{name} is {value}: it must be above 0")
-        for name, known in (("update", UPDATES), ("image", IMAGES), ("start", STARTS)):
-            if getattr(self, name) not in known:
-                raise ArgumentError(f"{name} is {getattr(self, name)!r}: {' or '.join(known)}")
+        check_known(self, {"update": UPDATES, "image": IMAGES, "start": STARTS})
         for name in ("joint", "jitter"):
             if not isinstance(getattr(self, name), bool):
                 raise ArgumentError(f"{name} is {getattr(self, name)!r}: it must be true or false")
@@ -120,14 +117,6 @@ class Settings:
         for name in ("bound", "blur"):
             if self.image == "waves" and getattr(self, name):
                 raise ArgumentError(f"{name} is {getattr(self, name)}: waves have no pixels for it")
-
-    def become(self, name: str, kind: Callable[[Any], Any]) -> None:
-        """Make a number of NumPy's, or a list of JSON's, what it is in Python."""
-        value = getattr(self, name)
-        try:
-            object.__setattr__(self, name, kind(value))
-        except (TypeError, ValueError):
-            raise ArgumentError(f"{name} is {value!r}: that is no number for it") from None
 
     def counts(self) -> list[int]:
         """How many iterations each phase has."""
@@ -445,40 +434,23 @@ class Inversion:
         return errors
 
 
-@dataclass(frozen=True, eq=False)
-class Units:
-    """A picture in grey values round a middle as the net takes it: x = z * scale + shift.
+def units(net: Net) -> Pixels:
+    """The canvas of grey values: round the mean that the net is fed with, or round grey.
 
     A grey of one channel is as long as a grey of three, so that numbers mean the same.
     """
-
-    scale: Array  # (1, c, 1, 1)
-    shift: Array
-
-    def inputs(self) -> Mapping[str, Input]:
-        return {}
-
-    def draw(self, random: np.random.Generator) -> Mapping[str, Array]:
-        return {}
-
-    def apply(self, z: Array) -> tuple[Array, Back]:
-        return z * self.scale + self.shift, lambda dx: dx * self.scale
-
-
-def units(net: Net) -> Units:
-    """How grey values become the net's: round the mean that it is fed with, or round grey."""
     way = net.known_preprocessing()
     mean, scale = (way.spread(name, net.channels, np.float64) for name in ("mean", "scale"))
     middle = mean if np.all(np.abs(mean - GREY) < GREY / 2) else np.full_like(mean, GREY)
     length = math.sqrt(net.channels / 3)
     shift = (middle - mean) * scale
-    return Units((scale * length).astype(net.dtype), shift.astype(net.dtype))
+    return Pixels(shift.astype(net.dtype), (scale * length).astype(net.dtype))
 
 
 def grey_waves(net: Net, h: int, w: int) -> Waves:
     """The canvas of waves, whose picture is in the grey values that `units` takes."""
     canvas, unit = waves(net, h, w), units(net)
-    low, high = ((end - unit.shift) / unit.scale for end in (canvas.low, canvas.high))
+    low, high = ((end - unit.zero) / unit.unit for end in (canvas.low, canvas.high))
     return replace(canvas, low=low, high=high)
 
 
@@ -492,14 +464,9 @@ def whole_blob(net: Net, end: str | None) -> str:
 
 def chosen(preset: str, depth: float, numbers: Mapping[str, Any]) -> Settings:
     """The preset's numbers, and those that were given (not None) in their place."""
-    if preset not in PRESETS:
-        raise ArgumentError(f"preset is {preset!r}; it must be one of {', '.join(PRESETS)}")
-    known = [field.name for field in fields(Settings)]
-    unknown = [name for name in numbers if name not in known]
-    if unknown:
-        raise ArgumentError(f"{unknown[0]} is no number of an inversion: {', '.join(known)}")
-    given = {name: value for name, value in numbers.items() if value is not None}
-    return replace(PRESETS[preset](depth), **given)
+    numbers_of = known_preset(PRESETS, preset)
+    made: Settings = overridden(numbers_of(depth), numbers, "an inversion")
+    return made
 
 
 def depth(net: Net, blob: str) -> float:

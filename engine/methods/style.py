@@ -24,6 +24,7 @@ from ..layers.pool import AveragePool, MaxPool, Pool
 from ..net import Net
 from ..objective import Goal, Objective, feature, gram, total_variation, weighted
 from ..palette import matched, with_chroma
+from ..preset import become, check_known, check_least, known_preset, overridden
 from ..recipe import make_recipe
 from ..stage import content_blobs, style_blobs
 from ..transform import zoomed
@@ -36,6 +37,11 @@ STARTS = ("photo", "noise")
 OPTIMISERS = ("lbfgs", "adam")
 COLOURS = ("style", "photo", "matched")
 POOLS = ("max", "average")
+WORDS = {
+    "balance": BALANCES, "start": STARTS, "optimiser": OPTIMISERS, "colours": COLOURS,
+    "pool": POOLS,
+}  # fmt: skip
+LEAST = {"style_weight": 0, "content_weight": 0, "variation": 0, "size": 1, "seed": 0}
 NOISE = 0.001  # of its standard deviation, in the network's units (johnson)
 SMALLEST = 96  # px of the longer side: below it a network sees too little of a style
 BETAS = (0.9, 0.99)  # of Adam (crowsonkb)
@@ -97,22 +103,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, kind in KINDS.items():
-            value = getattr(self, name)
-            try:
-                object.__setattr__(self, name, kind(value))
-            except (TypeError, ValueError):
-                raise ArgumentError(f"{name} is {value!r}: that is no value for it") from None
-        for name, known in (
-            ("balance", BALANCES), ("start", STARTS),
-            ("optimiser", OPTIMISERS), ("colours", COLOURS), ("pool", POOLS),
-        ):  # fmt: skip
-            if getattr(self, name) not in known:
-                raise ArgumentError(f"{name} is {getattr(self, name)!r}: {' or '.join(known)}")
-        for name, least in (
-            ("style_weight", 0), ("content_weight", 0), ("variation", 0), ("size", 1), ("seed", 0),
-        ):  # fmt: skip
-            if not least <= getattr(self, name) < math.inf:
-                raise ArgumentError(f"{name} is {getattr(self, name)}: it starts at {least}")
+            become(self, name, kind, "value")
+        check_known(self, WORDS)
+        check_least(self, LEAST)
         for name in ("rate", "style_scale"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ArgumentError(f"{name} is {getattr(self, name)}: it must be above 0")
@@ -498,14 +491,8 @@ def checked_masks(masks: Sequence[Array | None] | None, count: int) -> list[Pict
 
 def chosen(preset: str, numbers: Mapping[str, Any]) -> Settings:
     """The preset's numbers, and those that were given (not None) in their place."""
-    if preset not in PRESETS:
-        raise ArgumentError(f"preset is {preset!r}; it must be one of {', '.join(PRESETS)}")
-    known = [field.name for field in fields(Settings)]
-    unknown = [name for name in numbers if name not in known]
-    if unknown:
-        raise ArgumentError(f"{unknown[0]} is no number of a style: {', '.join(known)}")
-    given = {name: value for name, value in numbers.items() if value is not None}
-    return replace(PRESETS[preset], **given)
+    made: Settings = overridden(known_preset(PRESETS, preset), numbers, "a style")
+    return made
 
 
 def parsed(net: Net, texts: Sequence[str]) -> dict[str, float]:
