@@ -10,13 +10,12 @@ import click
 
 from ..image import check_target, load_image, load_recipe, save_image, shrunk
 from ..methods.inversion import PRESETS, Inversion, Settings, Sheet
-from ..recipe import Recipe, amended, checked, mismatches
-from ..state import load_state, state_path
+from ..recipe import Recipe, amended, checked
 from .console import tell
 from .group import commands
 from .loading import free_name, load_net, refuse_photo
 from .option import COMPUTING, FEEDING, network
-from .progress import shown, watched
+from .progress import climbed, shown
 
 SIDE = 256  # px of the photo's longer side where nobody says otherwise
 TILE = 192  # and on a sheet
@@ -110,10 +109,7 @@ def invert_command(
         numbers["end"] = ends[0]
     job = Inversion(net, img, **numbers)
     job.recipe["parameters"]["size"] = size
-    for line in mismatches(made, job.recipe) if made else []:
-        tell(f"not as it was made: {line}")
-    state = load_state(state_path(out), job.recipe) if resume else None
-    picture = watched(out, job.recipe, lambda on_step: job.run(on_step, state))
+    picture = climbed(out, job, made, resume)
     found = (picture.recipe or {})["found"]["errors"]
     tell(f"normalised error of {job.end}: {', '.join(f'{error:.3g}' for error in found)}")
 

@@ -14,14 +14,13 @@ from ..image import check_target, load_recipe
 from ..maximization import PRESETS, UPDATES, Octave, Settings
 from ..methods.maximize import Maximization
 from ..net import Net
-from ..recipe import Recipe, checked, mismatches
+from ..recipe import Recipe, checked
 from ..size import usual_size
-from ..state import load_state, state_path
 from .console import tell
 from .group import commands
 from .loading import free_name, load_net
 from .option import COMPUTING, FEEDING, network, numbers, pixels
-from .progress import watched
+from .progress import climbed
 
 LISTED = 256  # units that a sheet shows at most, unless they are named
 
@@ -116,10 +115,7 @@ def maximize_command(
     out = out or free_name(name_of(targets or made["parameters"]["targets"]))  # type: ignore[index]
     check_target(out)
     work = asked(net, targets, made, preset, batch, options)
-    for line in mismatches(made, work.recipe) if made else ():
-        tell(f"not as it was made: {line}")
-    state = load_state(state_path(out), work.recipe) if resume else None
-    watched(out, work.recipe, lambda on_step: work.run(on_step, state))
+    climbed(out, work, made, resume)
 
 
 def asked(

@@ -6,15 +6,34 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
-from ..climb import Moment, OnStep
+from ..climb import Moment, OnStep, State
 from ..image import Picture, save_image
-from ..recipe import Recipe
-from ..state import save_state, state_path
+from ..recipe import Recipe, mismatches
+from ..state import load_state, save_state, state_path
 from .console import console, tell
 from .counter import bar
 
 LINES = 10  # of a climb's progress where nobody watches
+
+
+class Climb(Protocol):
+    """What a method has prepared: its recipe, and the climb itself."""
+
+    recipe: Recipe
+
+    def run(self, on_step: OnStep | None, state: State | None) -> Picture:
+        """The picture, from the start or from a state on."""
+        ...
+
+
+def climbed(out: Path, work: Climb, made: Recipe | None, resume: bool) -> Picture:
+    """`watched`, of a new climb or of the one that was stopped; tells how it is not as `made`."""
+    for line in mismatches(made, work.recipe) if made else ():
+        tell(f"not as it was made: {line}")
+    state = load_state(state_path(out), work.recipe) if resume else None
+    return watched(out, work.recipe, lambda on_step: work.run(on_step, state))
 
 
 def watched(out: Path, recipe: Recipe, climb: Callable[[OnStep], Picture]) -> Picture:

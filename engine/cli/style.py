@@ -20,13 +20,12 @@ from ..methods.style import (
     Settings,
     Transfer,
 )
-from ..recipe import Recipe, checked, mismatches
-from ..state import load_state, state_path
+from ..recipe import Recipe, checked
 from .console import tell
 from .group import commands
 from .loading import free_name, load_net, refuse_photo
 from .option import COMPUTING, FEEDING, computing, feeding
-from .progress import watched
+from .progress import climbed
 
 TRUNK = "vgg16_conv4_2"  # what paints best of the embedded networks
 TUNABLE = ("preset", "weights", *(field.name for field in dataclasses.fields(Settings)))
@@ -141,10 +140,7 @@ def style_command(
         masks=[load_image(path, 1) for path in masks] or None,
         **(tuned(made) | given),
     )
-    for line in mismatches(made, job.recipe) if made else []:
-        tell(f"not as it was made: {line}")
-    state = load_state(state_path(out), job.recipe) if resume else None
-    picture = watched(out, job.recipe, lambda on_step: job.run(on_step, state))
+    picture = climbed(out, job, made, resume)
     before, after = (picture.recipe or {})["found"]["style"]
     tell(f"style error: the photo's {before:.3g}, now {after:.3g}")
 
