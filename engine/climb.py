@@ -16,7 +16,6 @@ from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import scipy.optimize
 
 from oneiro.kernels.dispatch import Array
 
@@ -274,6 +273,8 @@ def climb_lbfgs(
     once or more in each iteration; its memory is its own: a climb that goes on from a state begins
     it anew.
     """
+    import scipy.optimize  # a fifth of a second, for this alone
+
     shape = start.shape
     gradient = Gradient(net, goal, start, canvas, (), prior)
     chance = np.random.default_rng(0)  # nothing is drawn

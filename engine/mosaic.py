@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
 
 from .drawing import DARK, Colour
 from .error import ArgumentError
@@ -94,6 +92,10 @@ def assign(
     wished: NDArray[np.float64], members: NDArray[np.int64], block: Block, placed: NDArray[np.int64]
 ) -> None:
     """Place the members in the cells of a block so that the sum of their squared ways is least."""
+    # a fifth of a second, for this alone
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
     top, left, bottom, right = block
     rows, columns = np.mgrid[top:bottom, left:right]
     cells = np.stack([rows.ravel(), columns.ravel()], axis=1)
