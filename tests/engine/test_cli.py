@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import onnx
@@ -18,49 +18,23 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from PIL import Image
 
 import oneiro
-from oneiro import Picture, cli
+from oneiro import Picture
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = ("--size", "48", "--iter-n", "1", "--octave-n", "1")  # a tenth of a second
 END = "fire3/concat"
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Result]
-
-
-@pytest.fixture
-def oneiro_(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """oneiro_("dream", "photo.png"): the command in this process; a traceback fails the test."""
-
-    def run(*arguments: Any) -> Result:
-        monkeypatch.setattr(sys, "argv", ["oneiro", *map(str, arguments)])
-        code: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capsys.readouterr()
-        return Result(1, out, f"{err}{code}\n") if isinstance(code, str) else Result(code, out, err)
-
-    return run
+Command = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True)
-def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def photo(small_photo: Path) -> Path:
     """A small photo.png in the current folder, which is empty but for it."""
-    monkeypatch.chdir(tmp_path)
-    with Image.open(EXAMPLES / "chelsea_cat.png") as cat:
-        cat.resize((60, 41)).save("photo.png")
-    return Path("photo.png")
+    return small_photo
 
 
-def refused(result: Result, *words: str) -> None:
+def refused(result: Any, *words: str) -> None:
     """One line on stderr that holds the words, and exit 1."""
     assert result.code == 1, result.err
     assert result.err.startswith("oneiro: ")
@@ -96,8 +70,8 @@ def model(path: str, channels: int = 3) -> Path:
 # A dream.
 
 
-def test_a_dream_is_a_picture_of_the_photo_s_size(oneiro_: Command) -> None:
-    result = oneiro_("dream", "photo.png", "dream.png", "--iter-n", 1, "--octave-n", 2)
+def test_a_dream_is_a_picture_of_the_photo_s_size(typed: Command) -> None:
+    result = typed("dream", "photo.png", "dream.png", "--iter-n", 1, "--octave-n", 2)
     assert result.code == 0
     assert result.out == ""
     assert "octave 1/2" in result.err
@@ -108,38 +82,38 @@ def test_a_dream_is_a_picture_of_the_photo_s_size(oneiro_: Command) -> None:
 
 
 @pytest.mark.parametrize("command", ["dream", "invert"])
-def test_a_photo_is_not_drawn_over(oneiro_: Command, photo: Path, command: str) -> None:
+def test_a_photo_is_not_drawn_over(typed: Command, photo: Path, command: str) -> None:
     before = photo.read_bytes()
-    code, _, err = oneiro_(command, "photo.png", photo)
+    code, _, err = typed(command, "photo.png", photo)
     assert code == 2
     assert f"{photo} is the photo itself: give what is drawn another name" in " ".join(err.split())
     assert photo.read_bytes() == before
 
 
-def test_the_photo_is_shrunk_to_size_but_never_grown(oneiro_: Command) -> None:
-    oneiro_("dream", "photo.png", "small.png", *SMALL)
+def test_the_photo_is_shrunk_to_size_but_never_grown(typed: Command) -> None:
+    typed("dream", "photo.png", "small.png", *SMALL)
     assert size_of("small.png") == (48, 33)
-    oneiro_("dream", "photo.png", "same.png", *SMALL, "--size", 1000)
+    typed("dream", "photo.png", "same.png", *SMALL, "--size", 1000)
     assert size_of("same.png") == (60, 41)
 
 
-def test_without_a_name_nothing_is_overwritten(oneiro_: Command) -> None:
+def test_without_a_name_nothing_is_overwritten(typed: Command) -> None:
     names = []
     for _ in range(3):
-        names.append(re.findall(r"wrote (.*)\n", oneiro_("dream", "photo.png", *SMALL).err)[0])
+        names.append(re.findall(r"wrote (.*)\n", typed("dream", "photo.png", *SMALL).err)[0])
     assert names == ["photo-dream.png", "photo-dream-2.png", "photo-dream-3.png"]
     assert all(size_of(name) == (48, 33) for name in names)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tiff", ".bmp", ".gif", ".npy"])
-def test_every_format(oneiro_: Command, suffix: str) -> None:
-    result = oneiro_("dream", "photo.png", f"dream{suffix}", *SMALL)
+def test_every_format(typed: Command, suffix: str) -> None:
+    result = typed("dream", "photo.png", f"dream{suffix}", *SMALL)
     assert result.code == 0
     assert oneiro.load_image(f"dream{suffix}").shape == (33, 48, 3)
     assert oneiro.load_recipe(f"dream{suffix}")["method"] == "deepdream"
 
 
-def test_options_reach_the_dream(oneiro_: Command) -> None:
+def test_options_reach_the_dream(typed: Command) -> None:
     options = {
         "iter_n": 2, "octave_n": 2, "octave_scale": 1.7, "step_size": 3.5, "jitter": 4,
         "norm": "l2", "smooth": 0.5, "seed": 9,
@@ -147,7 +121,7 @@ def test_options_reach_the_dream(oneiro_: Command) -> None:
     given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     given = [text.replace("_", "-") if text.startswith("--") else text for text in given]
     ends = ["--end", "fire3/concat=2", "--end", "fire4/concat:5=0.5"]
-    assert oneiro_("dream", "photo.png", "out.png", "--no-clip", *given, *ends).code == 0
+    assert typed("dream", "photo.png", "out.png", "--no-clip", *given, *ends).code == 0
     parameters = oneiro.load_recipe("out.png")["parameters"]
     assert {name: parameters[name] for name in options} == options
     assert parameters["end"] == ends[1::2]
@@ -159,26 +133,26 @@ def test_options_reach_the_dream(oneiro_: Command) -> None:
     np.testing.assert_array_equal(oneiro.load_image("out.png"), np.rint(dream))
 
 
-def test_a_guide(oneiro_: Command) -> None:
+def test_a_guide(typed: Command) -> None:
     dahlia = EXAMPLES / "flower_dahlia.jpg"
     plain = ("dream", "photo.png", "plain.png", *SMALL, "--end", END)
-    assert oneiro_(*plain).code == 0
-    assert oneiro_("dream", "photo.png", "led.png", *plain[3:], "--guide", dahlia).code == 0
+    assert typed(*plain).code == 0
+    assert typed("dream", "photo.png", "led.png", *plain[3:], "--guide", dahlia).code == 0
     assert Path("plain.png").read_bytes() != Path("led.png").read_bytes()
     assert set(oneiro.load_recipe("led.png")["pictures"]) == {"photo", "guide"}
 
 
-def test_transparency_is_put_back(oneiro_: Command) -> None:
+def test_transparency_is_put_back(typed: Command) -> None:
     veil = np.random.default_rng(0).integers(0, 256, (41, 60), np.uint8)
     oneiro.save_image("veiled.png", Picture(oneiro.load_image("photo.png"), alpha=veil))
-    oneiro_("dream", "veiled.png", "out.png", "--iter-n", 1, "--octave-n", 1)
+    typed("dream", "veiled.png", "out.png", "--iter-n", 1, "--octave-n", 1)
     np.testing.assert_array_equal(oneiro.load_image("out.png").alpha, veil)
 
 
-def test_a_line_is_a_line_however_long_the_path(oneiro_: Command) -> None:
+def test_a_line_is_a_line_however_long_the_path(typed: Command) -> None:
     folder = Path("a-folder-with-a-very-long-name" * 4)
     folder.mkdir()
-    result = oneiro_("dream", "photo.png", folder / "dream.png", *SMALL)
+    result = typed("dream", "photo.png", folder / "dream.png", *SMALL)
     assert f"wrote {folder / 'dream.png'}\n" in result.err
 
 
@@ -197,8 +171,8 @@ def test_warnings_are_lines_too(photo: Path) -> None:
 # Movies and sheets.
 
 
-def test_frames_in_a_folder(oneiro_: Command) -> None:
-    result = oneiro_("dream", "photo.png", "movie", *SMALL, "--frames", 3)
+def test_frames_in_a_folder(typed: Command) -> None:
+    result = typed("dream", "photo.png", "movie", *SMALL, "--frames", 3)
     assert result.code == 0
     assert sorted(os.listdir("movie")) == [f"frame_{k:04d}.png" for k in range(3)]
     frames = [Path("movie", name).read_bytes() for name in sorted(os.listdir("movie"))]
@@ -207,16 +181,16 @@ def test_frames_in_a_folder(oneiro_: Command) -> None:
 
 
 @pytest.mark.parametrize("out", [("movie.gif",), ()])
-def test_frames_as_a_gif(oneiro_: Command, out: tuple[str, ...]) -> None:
-    assert oneiro_("dream", "photo.png", *out, *SMALL, "--frames", 3, "--fps", 10).code == 0
+def test_frames_as_a_gif(typed: Command, out: tuple[str, ...]) -> None:
+    assert typed("dream", "photo.png", *out, *SMALL, "--frames", 3, "--fps", 10).code == 0
     with Image.open(out[0] if out else "photo-dream.gif") as movie:
         assert (movie.format, movie.n_frames, movie.size) == ("GIF", 3, (48, 33))
         assert movie.info["duration"] == 100
 
 
 @pytest.mark.parametrize("out", [("sheet.png",), ()])
-def test_a_sheet(oneiro_: Command, out: tuple[str, ...]) -> None:
-    result = oneiro_("dream", "photo.png", *out, *SMALL, "--sheet")
+def test_a_sheet(typed: Command, out: tuple[str, ...]) -> None:
+    result = typed("dream", "photo.png", *out, *SMALL, "--sheet")
     assert result.code == 0
     assert "fire2/concat" in result.err
     width, height = size_of(out[0] if out else "photo-sheet.png")
@@ -248,9 +222,9 @@ def test_a_sheet(oneiro_: Command, out: tuple[str, ...]) -> None:
         ("--order CMYK", "CMYK"),
     ],
 )
-def test_options_that_make_no_sense(oneiro_: Command, options: str, word: str) -> None:
+def test_options_that_make_no_sense(typed: Command, options: str, word: str) -> None:
     out = "movie.gif" if options.startswith("--frames") else "out.png"
-    result = oneiro_("dream", "photo.png", out, *SMALL, *options.split())
+    result = typed("dream", "photo.png", out, *SMALL, *options.split())
     assert result.code in (1, 2)
     assert word in result.err.splitlines()[-1]
     assert not Path(out).exists()
@@ -259,14 +233,14 @@ def test_options_that_make_no_sense(oneiro_: Command, options: str, word: str) -
 # What is wrong is said in one line, before any dreaming.
 
 
-def test_an_unknown_end_names_what_is_near(oneiro_: Command) -> None:
-    result = oneiro_("dream", "photo.png", "out.png", "--end", "fire7/concatt")
+def test_an_unknown_end_names_what_is_near(typed: Command) -> None:
+    result = typed("dream", "photo.png", "out.png", "--end", "fire7/concatt")
     refused(result, "'fire7/concatt'", "fire7/concat")
 
 
 @pytest.mark.parametrize("end", ["fire7/concat:384", "fire7/concat:1,99,0"])
-def test_a_place_outside_an_end_names_it(oneiro_: Command, end: str) -> None:
-    result = oneiro_("dream", "photo.png", "out.png", *SMALL, "--end", end)
+def test_a_place_outside_an_end_names_it(typed: Command, end: str) -> None:
+    result = typed("dream", "photo.png", "out.png", *SMALL, "--end", end)
     refused(result, "fire7/concat", "384")
 
 
@@ -282,13 +256,13 @@ def test_a_place_outside_an_end_names_it(oneiro_: Command, end: str) -> None:
     ],
 )
 @pytest.mark.parametrize("role", ["photo", "guide"])
-def test_what_is_no_photo(oneiro_: Command, photo: Path, photo_: str, said: str, role: str) -> None:
+def test_what_is_no_photo(typed: Command, photo: Path, photo_: str, said: str, role: str) -> None:
     for name in ("notes.txt", "text.png"):
         Path(name).write_text("not a picture\n")
     Path("empty.jpg").touch()
     Path("half.png").write_bytes(photo.read_bytes()[:2000])
     roles = (photo_, "out.png") if role == "photo" else (photo, "out.png", "--guide", photo_)
-    refused(oneiro_("dream", *roles), photo_, said)
+    refused(typed("dream", *roles), photo_, said)
 
 
 @pytest.mark.parametrize(
@@ -300,43 +274,43 @@ def test_what_is_no_photo(oneiro_: Command, photo: Path, photo_: str, said: str,
         (".", "folder"),
     ],
 )
-def test_where_nothing_can_be_written(oneiro_: Command, out: str, said: str) -> None:
-    refused(oneiro_("dream", "photo.png", out), said)
+def test_where_nothing_can_be_written(typed: Command, out: str, said: str) -> None:
+    refused(typed("dream", "photo.png", out), said)
 
 
-def test_an_unwritable_folder_is_said_before_any_dreaming(oneiro_: Command) -> None:
+def test_an_unwritable_folder_is_said_before_any_dreaming(typed: Command) -> None:
     folder = Path("closed")
     folder.mkdir(mode=0o500)
     if os.access(folder, os.W_OK):  # root may write everywhere, but not here
         folder = Path("/proc")
     if not folder.is_dir():
         pytest.skip("no folder is closed to this user")
-    refused(oneiro_("dream", "photo.png", folder / "out.png", *SMALL), str(folder))
+    refused(typed("dream", "photo.png", folder / "out.png", *SMALL), str(folder))
 
 
-def test_a_file_that_is_no_model(oneiro_: Command) -> None:
-    refused(oneiro_("dream", "photo.png", "out.png", "--model", "photo.png"), "photo.png", "ONNX")
-    refused(oneiro_("dream", "photo.png", "out.png", "--model", "absent.onnx"), "absent.onnx")
-    refused(oneiro_("dream", "photo.png", "out.png", "--model", "goglenet"), "googlenet")
+def test_a_file_that_is_no_model(typed: Command) -> None:
+    refused(typed("dream", "photo.png", "out.png", "--model", "photo.png"), "photo.png", "ONNX")
+    refused(typed("dream", "photo.png", "out.png", "--model", "absent.onnx"), "absent.onnx")
+    refused(typed("dream", "photo.png", "out.png", "--model", "goglenet"), "googlenet")
 
 
-def test_a_folder_called_like_a_network_is_in_nobody_s_way(oneiro_: Command) -> None:
+def test_a_folder_called_like_a_network_is_in_nobody_s_way(typed: Command) -> None:
     Path("squeezenet1.1").mkdir()
-    assert oneiro_("dream", "photo.png", "out.png", *SMALL).code == 0
+    assert typed("dream", "photo.png", "out.png", *SMALL).code == 0
 
 
 # Networks that are not known.
 
 
-def test_unknown_preprocessing_is_asked_for(oneiro_: Command) -> None:
-    result = oneiro_("dream", "photo.png", "out.png", "--model", model("own.onnx"))
+def test_unknown_preprocessing_is_asked_for(typed: Command) -> None:
+    result = typed("dream", "photo.png", "out.png", "--model", model("own.onnx"))
     refused(result, "own.onnx", "--preprocess", "--mean", "--scale", "--order")
     assert "`oneiro inspect own.onnx --photo photo.png`" in result.err
 
 
-def test_an_unknown_network_dreams_once_it_is_told(oneiro_: Command) -> None:
+def test_an_unknown_network_dreams_once_it_is_told(typed: Command) -> None:
     way = ("--mean", "104,117,123", "--scale", "0.5", "--order", "BGR")
-    result = oneiro_("dream", "photo.png", "out.png", "-m", model("own.onnx"), *way, *SMALL)
+    result = typed("dream", "photo.png", "out.png", "-m", model("own.onnx"), *way, *SMALL)
     assert result.code == 0
     recipe = oneiro.load_recipe("out.png")
     assert recipe["parameters"]["end"] == ["end"]
@@ -351,18 +325,18 @@ def test_what_an_unknown_network_climbs_is_printed() -> None:
 
 
 @pytest.mark.parametrize(("channels", "order"), [(1, "GRAY"), (4, "RGB")])
-def test_networks_of_one_and_four_channels(oneiro_: Command, channels: int, order: str) -> None:
+def test_networks_of_one_and_four_channels(typed: Command, channels: int, order: str) -> None:
     own = ("-m", model("own.onnx", channels), "--mean", "120", "--order", order)
-    assert oneiro_("dream", "photo.png", "out.png", *own, *SMALL).code == 0
+    assert typed("dream", "photo.png", "out.png", *own, *SMALL).code == 0
     assert np.asarray(Image.open("out.png")).reshape(33, 48, -1).shape[2] == channels
 
 
-def test_five_channels_go_from_array_to_array(oneiro_: Command) -> None:
+def test_five_channels_go_from_array_to_array(typed: Command) -> None:
     np.save("five.npy", np.random.default_rng(0).uniform(0, 255, (33, 48, 5)))
     own = ("-m", model("own.onnx", 5), "--mean", "120", "--order", "ANY")
-    assert oneiro_("dream", "five.npy", "out.npy", *own, *SMALL).code == 0
+    assert typed("dream", "five.npy", "out.npy", *own, *SMALL).code == 0
     assert np.load("out.npy").shape == (33, 48, 5)
-    result = oneiro_("dream", "five.npy", "out.png", *own, *SMALL)
+    result = typed("dream", "five.npy", "out.png", *own, *SMALL)
     refused(result, "5 channels", ".npy")
     assert "octave" not in result.err
 
@@ -370,52 +344,52 @@ def test_five_channels_go_from_array_to_array(oneiro_: Command) -> None:
 # Recipes.
 
 
-def test_a_recipe_is_printed_as_json(oneiro_: Command) -> None:
-    oneiro_("dream", "photo.png", "dream.png", *SMALL, "--seed", 7)
-    result = oneiro_("recipe", "dream.png")
+def test_a_recipe_is_printed_as_json(typed: Command) -> None:
+    typed("dream", "photo.png", "dream.png", *SMALL, "--seed", 7)
+    result = typed("recipe", "dream.png")
     assert result.code == 0
     assert json.loads(result.out) == oneiro.load_recipe("dream.png")
     assert json.loads(result.out)["parameters"]["seed"] == 7
 
 
 @pytest.mark.parametrize("out", ["again.png", "again.jpg"])
-def test_a_recipe_gives_the_same_bytes(oneiro_: Command, out: str) -> None:
+def test_a_recipe_gives_the_same_bytes(typed: Command, out: str) -> None:
     first = f"dream{Path(out).suffix}"
     ends = ("--end", "fire3/concat=0.3", "--end", "fire4/concat:2")
-    oneiro_("dream", "photo.png", first, *SMALL, *ends, "--no-clip", "--seed", 7)
-    result = oneiro_("dream", "--recipe", first, "photo.png", out)
+    typed("dream", "photo.png", first, *SMALL, *ends, "--no-clip", "--seed", 7)
+    result = typed("dream", "--recipe", first, "photo.png", out)
     assert result.code == 0
     assert "made" not in result.err
     assert Path(out).read_bytes() == Path(first).read_bytes()
 
 
-def test_a_recipe_with_a_guide_asks_for_the_guide(oneiro_: Command) -> None:
+def test_a_recipe_with_a_guide_asks_for_the_guide(typed: Command) -> None:
     guide = ("--guide", EXAMPLES / "flower_dahlia.jpg")
-    oneiro_("dream", "photo.png", "dream.png", *SMALL, *guide)
-    result = oneiro_("dream", "--recipe", "dream.png", "photo.png", "without.png")
+    typed("dream", "photo.png", "dream.png", *SMALL, *guide)
+    result = typed("dream", "--recipe", "dream.png", "photo.png", "without.png")
     assert "--guide" in result.err
-    result = oneiro_("dream", "--recipe", "dream.png", "photo.png", "again.png", *guide)
+    result = typed("dream", "--recipe", "dream.png", "photo.png", "again.png", *guide)
     assert "guide" not in result.err
     assert Path("again.png").read_bytes() == Path("dream.png").read_bytes()
 
 
-def test_a_recipe_of_a_network_of_ones_own_needs_but_its_file(oneiro_: Command) -> None:
+def test_a_recipe_of_a_network_of_ones_own_needs_but_its_file(typed: Command) -> None:
     own = ("--model", model("own.onnx"), "--mean", "104,117,123", "--order", "BGR")
-    oneiro_("dream", "photo.png", "dream.png", *SMALL, *own)
-    result = oneiro_("dream", "--recipe", "dream.png", "photo.png", "again.png", *own[:2])
+    typed("dream", "photo.png", "dream.png", *SMALL, *own)
+    result = typed("dream", "--recipe", "dream.png", "photo.png", "again.png", *own[:2])
     assert result.code == 0, result.err
     assert Path("again.png").read_bytes() == Path("dream.png").read_bytes()
 
 
-def test_a_recipe_of_a_network_of_ones_own_asks_for_its_file(oneiro_: Command) -> None:
-    oneiro_("dream", "photo.png", "dream.png", *SMALL, "-m", model("own.onnx"), "--mean", "120")
-    refused(oneiro_("dream", "--recipe", "dream.png", "photo.png", "x.png"), "own", "--model")
+def test_a_recipe_of_a_network_of_ones_own_asks_for_its_file(typed: Command) -> None:
+    typed("dream", "photo.png", "dream.png", *SMALL, "-m", model("own.onnx"), "--mean", "120")
+    refused(typed("dream", "--recipe", "dream.png", "photo.png", "x.png"), "own", "--model")
 
 
-def test_a_recipe_on_another_photo_says_what_differs(oneiro_: Command) -> None:
-    oneiro_("dream", "photo.png", "dream.png", *SMALL)
+def test_a_recipe_on_another_photo_says_what_differs(typed: Command) -> None:
+    typed("dream", "photo.png", "dream.png", *SMALL)
     coffee = EXAMPLES / "coffee.png"
-    result = oneiro_("dream", "--recipe", "dream.png", coffee, "other.png")
+    result = typed("dream", "--recipe", "dream.png", coffee, "other.png")
     assert result.code == 0
     (line,) = [line for line in result.err.splitlines() if "made" in line]
     assert "photo" in line
@@ -423,20 +397,20 @@ def test_a_recipe_on_another_photo_says_what_differs(oneiro_: Command) -> None:
         assert oneiro.load_recipe(name)["pictures"]["photo"][:8] in line
 
 
-def test_a_recipe_with_an_objective_of_python_says_so(oneiro_: Command, photo: Path) -> None:
+def test_a_recipe_with_an_objective_of_python_says_so(typed: Command, photo: Path) -> None:
     def cubes(data: Any) -> tuple[Any, Any]:
         return (data * data * data).sum() / 3, data * data
 
     net, img = oneiro.load("squeezenet1.1"), oneiro.load_image(photo)
     dream = oneiro.deepdream(net, img, end=END, objective=cubes, iter_n=1, octave_n=1)
     oneiro.save_image("dream.png", dream)
-    assert "cubes" in oneiro_("dream", "--recipe", "dream.png", photo, "again.png").err
+    assert "cubes" in typed("dream", "--recipe", "dream.png", photo, "again.png").err
 
 
-def test_an_option_beside_a_recipe_counts(oneiro_: Command) -> None:
-    oneiro_("dream", "photo.png", "dream.png", *SMALL, "--seed", 7)
+def test_an_option_beside_a_recipe_counts(typed: Command) -> None:
+    typed("dream", "photo.png", "dream.png", *SMALL, "--seed", 7)
     other = ("--seed", 8, "--size", 40)
-    assert oneiro_("dream", "--recipe", "dream.png", "photo.png", "other.png", *other).code == 0
+    assert typed("dream", "--recipe", "dream.png", "photo.png", "other.png", *other).code == 0
     assert oneiro.load_recipe("other.png")["parameters"]["seed"] == 8
     assert size_of("other.png") == (40, 27)
 
@@ -464,9 +438,9 @@ def test_an_option_beside_a_recipe_counts(oneiro_: Command) -> None:
         '{"method": "deepdream", "parameters": {}, "surroundings": "here"}',
     ],
 )
-def test_a_broken_recipe(oneiro_: Command, recipe: str) -> None:
+def test_a_broken_recipe(typed: Command, recipe: str) -> None:
     Path("broken.json").write_text(recipe)
-    result = oneiro_("dream", "--recipe", "broken.json", "photo.png", "out.png")
+    result = typed("dream", "--recipe", "broken.json", "photo.png", "out.png")
     refused(result)
     assert not Path("out.png").exists()
 
@@ -475,32 +449,32 @@ def test_a_broken_recipe(oneiro_: Command, recipe: str) -> None:
     ("path", "said"),
     [("photo.png", "no recipe"), ("absent.png", "no such file"), (".", "folder")],
 )
-def test_a_recipe_that_is_not_there(oneiro_: Command, path: str, said: str) -> None:
-    refused(oneiro_("recipe", path), path, said)
-    refused(oneiro_("dream", "--recipe", path, "photo.png", "out.png"), path, said)
+def test_a_recipe_that_is_not_there(typed: Command, path: str, said: str) -> None:
+    refused(typed("recipe", path), path, said)
+    refused(typed("dream", "--recipe", path, "photo.png", "out.png"), path, said)
 
 
 # The command itself.
 
 
-def test_help_names_the_commands(oneiro_: Command) -> None:
+def test_help_names_the_commands(typed: Command) -> None:
     for words in (("--help",), ("-h",)):
-        result = oneiro_(*words)
+        result = typed(*words)
         assert result.code == 0
         assert re.search(r"^  dream ", result.out, re.M)
         assert re.search(r"^  recipe ", result.out, re.M)
 
 
-def test_help_of_dream_names_every_default(oneiro_: Command) -> None:
-    text = " ".join(oneiro_("dream", "--help").out.split())
+def test_help_of_dream_names_every_default(typed: Command) -> None:
+    text = " ".join(typed("dream", "--help").out.split())
     for option in ("--seed", "--jitter", "--zoom-scale", "--fps", "--model", "--norm"):
         entry = text.split(f"{option} ")[1].split(" --")[0]
         assert re.search(r"\[.*\]", entry), f"{option} has no default"
 
 
 @pytest.mark.parametrize("wrong", [(), ("dream",), ("drem",), ("dream", "photo.png", "--sized")])
-def test_a_wrong_call_exits_2(oneiro_: Command, wrong: tuple[str, ...]) -> None:
-    result = oneiro_(*wrong)
+def test_a_wrong_call_exits_2(typed: Command, wrong: tuple[str, ...]) -> None:
+    result = typed(*wrong)
     assert result.code == 2
     assert "oneiro" in result.err
 
@@ -600,8 +574,8 @@ def stranger(path: str = "own.onnx") -> Path:
     return Path(path)
 
 
-def test_inspect_shows_layers_and_the_whole(oneiro_: Command) -> None:
-    result = oneiro_("inspect", "squeezenet1.1")
+def test_inspect_shows_layers_and_the_whole(typed: Command) -> None:
+    result = typed("inspect", "squeezenet1.1")
     assert result.code == 0
     assert result.err == ""
     assert re.search(r"^layer +kind +makes +params +FLOPs +field +stride +offset", result.out)
@@ -613,32 +587,32 @@ def test_inspect_shows_layers_and_the_whole(oneiro_: Command) -> None:
     assert "\x1b" not in result.out
 
 
-def test_inspect_of_another_size(oneiro_: Command) -> None:
-    result = oneiro_("inspect", model("own.onnx"), "--size", "33,44", "--mean", "120")
+def test_inspect_of_another_size(typed: Command) -> None:
+    result = typed("inspect", model("own.onnx"), "--size", "33,44", "--mean", "120")
     assert re.search(r"^pre +Conv 7x33x44 +189 +549k +3 +1 +-1 *$", result.out, re.M)
     assert re.search(r"^end +Relu 7x33x44 +10.2k +3 +1 +-1 *$", result.out, re.M)
     assert "(value - 120) * 1, RGB; from given" in result.out
 
 
-def test_words_of_a_file_are_words(oneiro_: Command) -> None:
+def test_words_of_a_file_are_words(typed: Command) -> None:
     proto = ModelProto.FromString(model("own.onnx").read_bytes())
     top = "[bold]\x1b]2;:cat:\x07"
     proto.graph.node[1].output[0] = proto.graph.output[0].name = top
     Path("own.onnx").write_bytes(proto.SerializeToString())
     sheet = ("dream", "photo.png", "out.png", "--sheet", "--preprocess", "unit", *SMALL, "-m")
     for words in (("inspect",), ("check", "--end", top, "--size", "9"), sheet):
-        result = oneiro_(*words, "own.onnx")
+        result = typed(*words, "own.onnx")
         assert result.code == 0, result.err
         shown = result.out + result.err
         assert r"[bold]\x1b]2;:cat:\x07" in shown
         assert not {"\x1b", "\x07"} & {*shown}
 
 
-def test_inspect_as_json(oneiro_: Command) -> None:
+def test_inspect_as_json(typed: Command) -> None:
     labels = Path("labels.txt")
     labels.write_text("".join(f"n{k:08} thing {k}\n" for k in range(1000)))
     told = ("--preprocess", "torch", "--labels", labels)
-    result = oneiro_("inspect", stranger(), "--json", "--photo", "photo.png", *told)
+    result = typed("inspect", stranger(), "--json", "--photo", "photo.png", *told)
     assert result.code == 0
     facts = json.loads(result.out)
     assert facts["input"] == {"data": [1, 3, 224, 224]}
@@ -651,7 +625,7 @@ def test_inspect_as_json(oneiro_: Command) -> None:
     assert len(facts["photo"]["caffe"]) == 5
 
 
-def test_weights_behind_a_link_are_read_where_their_folder_is_named(oneiro_: Command) -> None:
+def test_weights_behind_a_link_are_read_where_their_folder_is_named(typed: Command) -> None:
     """As caches of model hubs hold them."""
     onnx.save(
         onnx.load(model("own.onnx")), "linked.onnx",
@@ -660,16 +634,16 @@ def test_weights_behind_a_link_are_read_where_their_folder_is_named(oneiro_: Com
     Path("blobs").mkdir()
     Path("w.bin").rename("blobs/w.bin")
     Path("w.bin").symlink_to("blobs/w.bin")
-    refused(oneiro_("inspect", "linked.onnx"), "are a link: give weights_dir")
-    assert oneiro_("inspect", "linked.onnx", "--weights-dir", ".").code == 0
-    result = oneiro_("check", "linked.onnx", "--end", "end", "--size", "9", "--weights-dir", ".")
+    refused(typed("inspect", "linked.onnx"), "are a link: give weights_dir")
+    assert typed("inspect", "linked.onnx", "--weights-dir", ".").code == 0
+    result = typed("check", "linked.onnx", "--end", "end", "--size", "9", "--weights-dir", ".")
     assert "not compared: onnx does not read the file's weights" in result.out
     small = ("--weights-dir", ".", "--max-bytes", "99")
-    refused(oneiro_("inspect", "linked.onnx", *small), "more than max_bytes=99")
+    refused(typed("inspect", "linked.onnx", *small), "more than max_bytes=99")
 
 
-def test_a_photo_tells_how_a_network_is_fed(oneiro_: Command) -> None:
-    result = oneiro_("inspect", stranger(), "--photo", EXAMPLES / "coffee.png")
+def test_a_photo_tells_how_a_network_is_fed(typed: Command) -> None:
+    result = typed("inspect", stranger(), "--photo", EXAMPLES / "coffee.png")
     assert result.code == 0
     assert re.search(r"^caffe \* +0\.9\d\d 967 espresso *$", result.out, re.M)
     assert re.search(r"^torch +0\.\d\d\d \d+ [A-Z]?[a-z ]+ *$", result.out, re.M)
@@ -678,63 +652,63 @@ def test_a_photo_tells_how_a_network_is_fed(oneiro_: Command) -> None:
     assert "--preprocess WAY --write-sidecar" in guess
 
 
-def test_a_photo_does_not_make_a_guess_of_what_is_known(oneiro_: Command) -> None:
+def test_a_photo_does_not_make_a_guess_of_what_is_known(typed: Command) -> None:
     """The embedded network is surer of a wrong class when it is fed in another way."""
-    result = oneiro_("inspect", "squeezenet1.1", "--photo", EXAMPLES / "chelsea_cat.png")
+    result = typed("inspect", "squeezenet1.1", "--photo", EXAMPLES / "chelsea_cat.png")
     assert result.code == 0
     assert re.search(r"^caffe \*", result.out, re.M)
     last = result.out.splitlines()[-1]
     assert last == "caffe is how the network is fed, from registry (squeezenet1.1)"
 
 
-def test_labels_of_another_network_are_refused(oneiro_: Command) -> None:
+def test_labels_of_another_network_are_refused(typed: Command) -> None:
     Path("labels.txt").write_text("tench\n")
     told = ("--preprocess", "caffe", "--labels", "labels.txt", "--photo", "photo.png")
-    refused(oneiro_("inspect", stranger(), *told), "1 labels for 1000 classes", "--labels")
+    refused(typed("inspect", stranger(), *told), "1 labels for 1000 classes", "--labels")
 
 
-def test_a_network_without_classes_is_not_asked_about_a_photo(oneiro_: Command) -> None:
-    result = oneiro_("inspect", model("own.onnx"), "--photo", "photo.png")
+def test_a_network_without_classes_is_not_asked_about_a_photo(typed: Command) -> None:
+    result = typed("inspect", model("own.onnx"), "--photo", "photo.png")
     refused(result, "own", "does not classify")
 
 
-def test_a_sidecar_is_written_once_and_read_ever_after(oneiro_: Command) -> None:
+def test_a_sidecar_is_written_once_and_read_ever_after(typed: Command) -> None:
     own = model("own.onnx")
     Path("labels.txt").write_text("tench\n")
     told = ("--preprocess", "caffe", "--scale", "0.5", "--size", "33,44", "--labels", "labels.txt")
-    result = oneiro_("inspect", own, *told, "--write-sidecar")
+    result = typed("inspect", own, *told, "--write-sidecar")
     assert result.code == 0
     assert result.err == "wrote own.oneiro.toml\n"
     text = Path("own.oneiro.toml").read_text()
     for line in ("mean = [104.0, 117.0, 123.0]", "scale = 0.5", 'order = "BGR"', "size = [33, 44]"):
         assert f"\n{line}\n" in text
-    assert oneiro_("dream", "photo.png", "out.png", "-m", own, *SMALL).code == 0
+    assert typed("dream", "photo.png", "out.png", "-m", own, *SMALL).code == 0
     fed = oneiro.load_recipe("out.png")["model"]["preprocessing"]
     assert fed == {"mean": [104, 117, 123], "scale": 0.5, "order": "BGR"}
-    assert oneiro_("inspect", own, "--order", "RGB", "--write-sidecar").code == 0
+    assert typed("inspect", own, "--order", "RGB", "--write-sidecar").code == 0
     net = oneiro.load(own)
     assert net.preprocessing.order == "RGB"
     assert net.preprocessing.scale == 0.5
     assert (net.size, net.labels) == ((33, 44), ("tench",))
 
 
-def test_a_sidecar_of_nothing_is_not_written(oneiro_: Command) -> None:
-    refused(oneiro_("inspect", model("own.onnx"), "--write-sidecar"), "--preprocess")
-    refused(oneiro_("inspect", "squeezenet1.1", "--write-sidecar"), "squeezenet1.1", "path")
-    refused(oneiro_("inspect", "own.onnx", "--mean", "1,2", "--write-sidecar"), "2", "3 channels")
+def test_a_sidecar_of_nothing_is_not_written(typed: Command) -> None:
+    refused(typed("inspect", model("own.onnx"), "--write-sidecar"), "--preprocess")
+    refused(typed("inspect", "squeezenet1.1", "--write-sidecar"), "squeezenet1.1", "path")
+    refused(typed("inspect", "own.onnx", "--mean", "1,2", "--write-sidecar"), "2", "3 channels")
     assert sorted(os.listdir()) == ["own.onnx", "photo.png"]
 
 
-def test_a_broken_sidecar_is_named(oneiro_: Command) -> None:
+def test_a_broken_sidecar_is_named(typed: Command) -> None:
     own = model("own.onnx")
     Path("own.oneiro.toml").write_text("meen = 3")
     for words in (("inspect", own), ("dream", "photo.png", "out.png", "-m", own)):
-        refused(oneiro_(*words), "own.oneiro.toml", "'meen'")
+        refused(typed(*words), "own.oneiro.toml", "'meen'")
 
 
 @pytest.mark.parametrize("end", ["fire2/concat", "prob"])
-def test_check_passes(oneiro_: Command, end: str) -> None:
-    result = oneiro_("check", "squeezenet1.1", "--end", end, "--size", "67,70")
+def test_check_passes(typed: Command, end: str) -> None:
+    result = typed("check", "squeezenet1.1", "--end", end, "--size", "67,70")
     assert result.code == 0, result.err
     assert result.out.count("PASS") == (2 if importlib.util.find_spec("onnxruntime") else 1)
     assert re.search(r"gradient  relative error \d\.\de-\d\d", result.out)
@@ -742,15 +716,15 @@ def test_check_passes(oneiro_: Command, end: str) -> None:
 
 
 def test_check_without_onnxruntime_says_how_to_get_it(
-    oneiro_: Command, monkeypatch: pytest.MonkeyPatch
+    typed: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    result = oneiro_("check", model("own.onnx"), "--end", "end", "--size", "13,18")
+    result = typed("check", model("own.onnx"), "--end", "end", "--size", "13,18")
     assert result.code == 0
     assert "pip install 'oneiro[cpu]'" in result.out
 
 
-def test_check_fails_and_names_the_layer(oneiro_: Command) -> None:
+def test_check_fails_and_names_the_layer(typed: Command) -> None:
     """A rounding that lets the gradient through: right to want, and no derivative."""
     nodes = [
         helper.make_node("Sigmoid", ["data"], ["pre"]),
@@ -769,7 +743,7 @@ def test_check_fails_and_names_the_layer(oneiro_: Command) -> None:
     )
     made = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 18)])
     Path("own.onnx").write_bytes(made.SerializeToString())
-    result = oneiro_("check", "own.onnx", "--end", "end", "--size", "13,18")
+    result = typed("check", "own.onnx", "--end", "end", "--size", "13,18")
     assert result.code == 1
     assert "FAIL" in result.out
     assert "layer rounding alone is off" in result.out
@@ -788,16 +762,16 @@ def test_check_fails_and_names_the_layer(oneiro_: Command) -> None:
         ("check", "squeezenet1.1"),
     ],
 )
-def test_wrong_calls_of_inspect_and_check(oneiro_: Command, wrong: tuple[str, ...]) -> None:
-    assert oneiro_(*wrong).code == 2
+def test_wrong_calls_of_inspect_and_check(typed: Command, wrong: tuple[str, ...]) -> None:
+    assert typed(*wrong).code == 2
 
 
-def test_what_inspect_and_check_do_not_find(oneiro_: Command) -> None:
-    refused(oneiro_("inspect", "absent.onnx"), "absent.onnx")
-    refused(oneiro_("inspect", "photo.png"), "photo.png", "ONNX")
-    refused(oneiro_("inspect", stranger(), "--labels", "absent.txt"), "absent.txt")
-    refused(oneiro_("inspect", stranger(), "--photo", "absent.png"), "absent.png")
-    refused(oneiro_("check", "squeezenet1.1", "--end", "fire2/concatt"), "fire2/concat")
+def test_what_inspect_and_check_do_not_find(typed: Command) -> None:
+    refused(typed("inspect", "absent.onnx"), "absent.onnx")
+    refused(typed("inspect", "photo.png"), "photo.png", "ONNX")
+    refused(typed("inspect", stranger(), "--labels", "absent.txt"), "absent.txt")
+    refused(typed("inspect", stranger(), "--photo", "absent.png"), "absent.png")
+    refused(typed("check", "squeezenet1.1", "--end", "fire2/concatt"), "fire2/concat")
 
 
 @pytest.fixture
@@ -806,8 +780,8 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_the_networks_are_listed(oneiro_: Command, empty_cache: Path) -> None:
-    result = oneiro_("models")
+def test_the_networks_are_listed(typed: Command, empty_cache: Path) -> None:
+    result = typed("models")
     assert result.code == 0, result.err
     heading, first, *others = result.out.splitlines()
     assert re.match("name +MB +classes +task +where +licence", heading)
@@ -815,7 +789,7 @@ def test_the_networks_are_listed(oneiro_: Command, empty_cache: Path) -> None:
     assert any(re.match(r"googlenet +28\.0 .* remote +BSD-3-Clause", line) for line in others)
     assert not empty_cache.exists()
 
-    rows = json.loads(oneiro_("models", "--json").out)
+    rows = json.loads(typed("models", "--json").out)
     assert [row["name"] for row in rows] == [line.split()[0] for line in (first, *others)]
     (googlenet,) = (row for row in rows if row["name"] == "googlenet")
     assert googlenet["mean"] == [103.939, 116.779, 123.68]
@@ -823,30 +797,30 @@ def test_the_networks_are_listed(oneiro_: Command, empty_cache: Path) -> None:
     assert googlenet["dream"] == {"end": ["inception_4b/output"]}
 
 
-def test_a_network_tells_what_is_known_of_it(oneiro_: Command, empty_cache: Path) -> None:
-    page = oneiro_("models", "info", "googlenet").out
+def test_a_network_tells_what_is_known_of_it(typed: Command, empty_cache: Path) -> None:
+    page = typed("models", "info", "googlenet").out
     for word in ("28,021,836", "103.939,116.779,123.68", "BGR", "model README", "https://", "BSD"):
         assert word in page
     assert str(empty_cache / "googlenet-12.onnx") in page
     assert "a guess" not in page
-    assert "a guess" in oneiro_("models", "info", "densenet121").out
+    assert "a guess" in typed("models", "info", "densenet121").out
 
 
-def test_a_pulled_network_is_where_the_command_says(oneiro_: Command, empty_cache: Path) -> None:
-    result = oneiro_("models", "pull", "squeezenet1.1")  # which is here already
+def test_a_pulled_network_is_where_the_command_says(typed: Command, empty_cache: Path) -> None:
+    result = typed("models", "pull", "squeezenet1.1")  # which is here already
     assert Path(result.out.strip()).name == "squeezenet1.1.onnx"
     assert result.err == ""
-    refused(oneiro_("models", "pull", "mobilenetv2_dogs"), "published nowhere", "your copy")
-    refused(oneiro_("models", "pull", "squeezenet1.1", "goglenet"), "near it: googlenet")
-    refused(oneiro_("models", "info", "goglenet"), "near it: googlenet")
-    assert oneiro_("models", "pull").code == 2
+    refused(typed("models", "pull", "mobilenetv2_dogs"), "published nowhere", "your copy")
+    refused(typed("models", "pull", "squeezenet1.1", "goglenet"), "near it: googlenet")
+    refused(typed("models", "info", "goglenet"), "near it: googlenet")
+    assert typed("models", "pull").code == 2
     assert not empty_cache.exists()
 
 
-def test_a_recipe_finds_its_network_by_its_bytes(oneiro_: Command, empty_cache: Path) -> None:
-    assert oneiro_("dream", "photo.png", "dream.png", *SMALL, "--end", END).code == 0
+def test_a_recipe_finds_its_network_by_its_bytes(typed: Command, empty_cache: Path) -> None:
+    assert typed("dream", "photo.png", "dream.png", *SMALL, "--end", END).code == 0
     recipe = oneiro.load_recipe("dream.png")
     recipe["model"]["name"] = "squeezenet1.1-as-somebody-called-it"
     Path("recipe.json").write_text(json.dumps(recipe))
-    result = oneiro_("dream", "--recipe", "recipe.json", "photo.png", "again.png")
+    result = typed("dream", "--recipe", "recipe.json", "photo.png", "again.png")
     assert result.code == 0, result.err

@@ -1,43 +1,22 @@
 """`oneiro activations` as it is typed."""
 
-import sys
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 import oneiro
-from oneiro import cli
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+pytestmark = pytest.mark.usefixtures("small_photo")
 Command = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def activations(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def activations(told: Command) -> Command:
     """activations("photo.png", ...): the exit code, and what stderr says."""
-
-    def run(*arguments: Any) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["oneiro", "activations", *map(str, arguments)])
-        code: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        err = capsys.readouterr().err
-        return (1, f"{err}{code}\n") if isinstance(code, str) else (code, err)
-
-    return run
-
-
-@pytest.fixture(autouse=True)
-def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small photo.png in the current folder, which is empty but for it."""
-    monkeypatch.chdir(tmp_path)
-    with Image.open(EXAMPLES / "chelsea_cat.png") as cat:
-        cat.resize((60, 41)).save("photo.png")
+    return functools.partial(told, "activations")
 
 
 def test_a_sheet_with_its_recipe(activations: Command) -> None:

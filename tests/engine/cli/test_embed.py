@@ -1,7 +1,7 @@
 """`oneiro embed` as it is typed."""
 
+import functools
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import oneiro
-from oneiro import cli, load_codes
+from oneiro import load_codes
 from oneiro.cli import embed as command
 
 Command = Callable[..., tuple[int, str]]
@@ -19,20 +19,9 @@ SMALL = ("--size", 48)
 
 
 @pytest.fixture
-def embed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def embed(told: Command) -> Command:
     """embed("pictures", ...): the exit code, and what stderr says."""
-
-    def run(*arguments: Any) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["oneiro", "embed", *map(str, arguments)])
-        code: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        err = capsys.readouterr().err
-        return (1, f"{err}{code}\n") if isinstance(code, str) else (code, err)
-
-    return run
+    return functools.partial(told, "embed")
 
 
 @pytest.fixture(autouse=True)

@@ -1,48 +1,28 @@
 """`oneiro invert` as it is typed."""
 
-import sys
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import oneiro
-from oneiro import cli
 from oneiro.cli import invert as command, progress
 from oneiro.climb import Moment
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 QUICK = ("--size", 48, "--iter-n", 20, "--end", "fire2/concat")
+pytestmark = pytest.mark.usefixtures("small_photo")
 Command = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def invert(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def invert(told: Command) -> Command:
     """invert("photo.png", ...): the exit code, and what stderr says."""
-
-    def run(*arguments: Any) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["oneiro", "invert", *map(str, arguments)])
-        code: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        err = capsys.readouterr().err
-        return (1, f"{err}{code}\n") if isinstance(code, str) else (code, err)
-
-    return run
-
-
-@pytest.fixture(autouse=True)
-def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small photo.png in the current folder, which is empty but for it."""
-    monkeypatch.chdir(tmp_path)
-    with Image.open(EXAMPLES / "chelsea_cat.png") as cat:
-        cat.resize((60, 41)).save("photo.png")
+    return functools.partial(told, "invert")
 
 
 def size_of(path: str) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """`oneiro maximize` as it is typed."""
 
-import sys
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 import oneiro
-from oneiro import cli
 from oneiro.cli.maximize import name_of, ranges
 from oneiro.error import ArgumentError
 from oneiro.methods import maximize as module
@@ -20,23 +19,10 @@ FEW = ("--iter-n", 2, "--size", 40)
 
 
 @pytest.fixture
-def maximize(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Command:
+def maximize(told: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """maximize("out.png", ...) in an empty folder: the exit code, and what stderr says."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: Any) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["oneiro", "maximize", *map(str, arguments)])
-        code: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        err = capsys.readouterr().err
-        return (1, f"{err}{code}\n") if isinstance(code, str) else (code, err)
-
-    return run
+    return functools.partial(told, "maximize")
 
 
 def size_of(path: str) -> tuple[int, int]:

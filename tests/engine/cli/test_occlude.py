@@ -1,6 +1,6 @@
 """`oneiro occlude` as it is typed."""
 
-import sys
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,37 +11,17 @@ import pytest
 from PIL import Image
 
 import oneiro
-from oneiro import cli
 from oneiro.cli import occlude as module
 from oracle.notation import network
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+pytestmark = pytest.mark.usefixtures("small_photo")
 Command = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def occlude(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def occlude(told: Command) -> Command:
     """occlude("photo.png", ...): the exit code, and what stderr says."""
-
-    def run(*arguments: Any) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["oneiro", "occlude", *map(str, arguments)])
-        code: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        err = capsys.readouterr().err
-        return (1, f"{err}{code}\n") if isinstance(code, str) else (code, err)
-
-    return run
-
-
-@pytest.fixture(autouse=True)
-def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small photo.png in the current folder, which is empty but for it."""
-    monkeypatch.chdir(tmp_path)
-    with Image.open(EXAMPLES / "chelsea_cat.png") as cat:
-        cat.resize((60, 41)).save("photo.png")
+    return functools.partial(told, "occlude")
 
 
 def size_of(path: str) -> tuple[int, int]:

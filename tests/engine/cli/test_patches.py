@@ -1,7 +1,7 @@
 """`oneiro patches` as it is typed."""
 
+import functools
 import json
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 import oneiro
-from oneiro import cli
 from oneiro.cli import patches as module
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -21,20 +20,9 @@ SMALL = ("--size", 48, "-k", 2, "--processes", 1)
 
 
 @pytest.fixture
-def patches(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def patches(told: Command) -> Command:
     """patches("photos", ...): the exit code, and what stderr says."""
-
-    def run(*arguments: Any) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["oneiro", "patches", *map(str, arguments)])
-        code: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        err = capsys.readouterr().err
-        return (1, f"{err}{code}\n") if isinstance(code, str) else (code, err)
-
-    return run
+    return functools.partial(told, "patches")
 
 
 @pytest.fixture(autouse=True)

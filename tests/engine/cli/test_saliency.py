@@ -3,51 +3,18 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import oneiro
-from oneiro import cli
 from oneiro.cli.method import METHODS
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Result]
-
-
-@pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """typed("saliency", "photo.png", ...): the exit code, and what is said."""
-
-    def run(*arguments: Any) -> Result:
-        monkeypatch.setattr(sys, "argv", ["oneiro", *map(str, arguments)])
-        code: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capsys.readouterr()
-        return Result(1, out, f"{err}{code}\n") if isinstance(code, str) else Result(code, out, err)
-
-    return run
-
-
-@pytest.fixture(autouse=True)
-def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small photo.png in the current folder, which is empty but for it."""
-    monkeypatch.chdir(tmp_path)
-    with Image.open(EXAMPLES / "chelsea_cat.png") as cat:
-        cat.resize((90, 61)).save("photo.png")
+pytestmark = pytest.mark.usefixtures("small_photo")
+PHOTO = (90, 61)
+Command = Callable[..., Any]  # the fixture `typed`
 
 
 def size_of(path: str) -> tuple[int, int]:

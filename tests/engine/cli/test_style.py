@@ -1,6 +1,6 @@
 """`oneiro style` as it is typed."""
 
-import sys
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 import oneiro
-from oneiro import cli
 from oneiro.methods import style as method
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -19,20 +18,9 @@ SMALL = ("--size", 40, "--scales", "1", "--iter-n", 2, "--style", "painting.png"
 
 
 @pytest.fixture
-def style(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def style(told: Command) -> Command:
     """style("photo.png", ...): the exit code, and what stderr says."""
-
-    def run(*arguments: Any) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["oneiro", "style", *map(str, arguments)])
-        code: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        err = capsys.readouterr().err
-        return (1, f"{err}{code}\n") if isinstance(code, str) else (code, err)
-
-    return run
+    return functools.partial(told, "style")
 
 
 @pytest.fixture(autouse=True)
