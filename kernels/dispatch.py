@@ -74,6 +74,16 @@ class Kernel(Generic[P, R]):
         self.twins["device"] = twin
         return twin
 
+    def fast(self, twin: Callable[..., None]) -> Callable[..., None]:
+        """Decorate the twin of the CPU's fast executor, twin(out, *args), which fills `out`.
+
+        `out` is an array in C order, or a tuple of them, of the shapes that the specification
+        returns; the arrays among `args` are in C order, too, and float32. It may take a `tail`
+        besides, see tail.py. Only a Plan calls it, see engine/plan.
+        """
+        self.twins["fast"] = twin  # type: ignore[assignment]
+        return twin
+
     def on_host(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the specification on copies in the host's memory: for what is rare on devices."""
         values: tuple[Any, ...] = (*args, *kwargs.values())
