@@ -41,7 +41,8 @@ from oneiro.kernels.dispatch import PRECISIONS, DeviceError
 from oneiro.kernels.tuning import measured, tuning
 from oneiro.models import registry
 from oneiro.objective import l2
-from oneiro.plan import arguments, computed, reads, run as make
+from oneiro.plan.call import arguments, reads, run as make
+from oneiro.plan.plan import computed
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 

@@ -125,7 +125,8 @@ def load(
     name: str | os.PathLike[str],
     *,
     device: str = "auto",
-    precision: str = "exact",
+    precision: str = "auto",
+    executor: str = "auto",
     dtype: Any = np.float32,
     mean: float | tuple[float, ...] | None = None,
     scale: float | tuple[float, ...] | None = None,
@@ -157,7 +158,8 @@ def load(
     beside = read_sidecar(path)
     layout = layout or beside.get("layout") or (entry.layout if entry else None)
     limits: dict[str, Any] = {"max_bytes": max_bytes, "weights_dir": weights_dir}
-    net = Net(path, device, dtype, layout=layout, precision=precision, **limits)
+    computing: dict[str, Any] = {"precision": precision, "executor": executor}
+    net = Net(path, device, dtype, layout=layout, **computing, **limits)
     entry = entry or registry.recognize(net.model.sha256)
     if entry:
         net.aliases = registry.aliases(entry, net.blobs)

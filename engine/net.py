@@ -33,6 +33,7 @@ from oneiro.kernels.symbol import Graph, NoValueError, known
 
 from .blob import Blobs
 from .error import ArgumentError, ModelError
+from .executor import chosen_executor
 from .half import scale_of
 from .image import Picture
 from .importer import Node, foreseen, read_model
@@ -66,8 +67,14 @@ class Net:
 
     `device` is "cpu", "cuda", "emulator" (a CPU that runs the CUDA kernels, to prove them), or
     "auto", a GPU if there is one. On the last three `precision` says how convolutions multiply:
-    "exact" as float32 does, "tf32" with 10 bits behind the point, "half" with float16 and sums in
-    float32; what a blob holds is a DeviceArray there. `dtype` is float32 or, on the CPU, float64.
+    "exact" (also "auto") as float32 does, "tf32" with 10 bits behind the point, "half" with float16
+    and sums in float32; what a blob holds is a DeviceArray there. `dtype` is float32 or, on the
+    CPU, float64.
+
+    `executor` is who makes the calls of Plans on the CPU: "fast" is onnxruntime and Numba, "numpy"
+    needs neither, "auto" is the first where both are installed. With precision "auto" the fast one
+    may take Winograd's way to convolve, which rounds more; "exact" forbids that. A Net by itself
+    always computes in NumPy.
 
     The picture's blob is (n, c, h, w) whatever the file wants; `layout` says that, "NCHW" or
     "NHWC", where its own Transpose does not tell. `max_bytes` bounds the file, its constants
@@ -85,7 +92,8 @@ class Net:
         layout: str | None = None,
         max_bytes: int | None = None,
         weights_dir: str | os.PathLike[str] | None = None,
-        precision: str = "exact",
+        precision: str = "auto",
+        executor: str = "auto",
     ) -> None:
         self.dtype = np.dtype(dtype)
         self.device = chosen_device(device, self.dtype, precision)  # None: NumPy on the host
@@ -98,7 +106,11 @@ class Net:
             max_bytes=max_bytes,
             weights_dir=weights_dir and os.path.abspath(weights_dir),
             precision=precision,
+            executor=executor,
         )
+        self.executor = chosen_executor(executor, self.dtype)
+        self.precision = self.device.precision if self.device else on_host(precision)
+        self.sessions: dict[Any, Any] = {}  # of onnxruntime, which Plans of all sizes share
         self.model = read_model(path, self.dtype, layout, max_bytes, weights_dir)
         self.nodes: list[Node] = self.model.nodes
         self.constants: dict[str, Any] = self.model.constants
@@ -131,11 +143,6 @@ class Net:
         """Channels of the picture, three where the file does not say."""
         sizes = self.model.inputs[self.input][1]
         return (sizes[1] if len(sizes) == 4 else None) or 3
-
-    @property
-    def precision(self) -> str:
-        """How convolutions multiply."""
-        return self.device.precision if self.device else "exact"
 
     @property
     def params(self) -> dict[str, list[Array]]:
@@ -592,6 +599,11 @@ def warn_if_idle(rules: Mapping[str, str], passed: Sequence[Node]) -> None:
         names = " and ".join(sorted(set(rules.values())))
         text = f"acted on 0 of {len(activations)} activations: this is the plain gradient"
         warnings.warn(f"rule {names} {text}", RuleWarning, stacklevel=3)
+
+
+def on_host(precision: str) -> str:
+    """The precision on the CPU, which knows no fewer bits."""
+    return "auto" if precision == "auto" else "exact"
 
 
 def chosen_device(name: str, dtype: np.dtype[Any], precision: str) -> Device | None:

@@ -16,6 +16,7 @@ from oneiro.kernels.dispatch import Array
 from oneiro.kernels.tuning import tuning
 
 from .error import ArgumentError
+from .executor import described
 from .net import Net
 from .preprocess import WAY
 
@@ -71,6 +72,7 @@ def surroundings(net: Net) -> dict[str, str]:
         "blas": blas(),
         "dtype": str(net.dtype),
         "device": ", ".join([str(net.device), *net.device.fingerprint]) if net.device else "cpu",
+        "executor": "" if net.device else described(net.executor),
         "precision": net.precision,
         "tuning": table.digest if table else "",
     }

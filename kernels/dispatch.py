@@ -156,7 +156,9 @@ def own(array: Array) -> Array:
 
 
 DEVICES = ("auto", "cpu", "cuda", "emulator")
-PRECISIONS = ("exact", "tf32", "half")  # how devices multiply in convolutions
+# how convolutions multiply: as float32 does, on the CPU perhaps by Winograd's way ("auto"), surely
+# not ("exact"), or, on devices, with fewer bits
+PRECISIONS = ("auto", "exact", "tf32", "half")
 
 
 class DeviceError(Exception):
@@ -522,6 +524,7 @@ def release(pool: Any, arrays: dict[str, Any]) -> None:
 
 def device_named(name: str, precision: str) -> Device:
     """The device "emulator", or "cuda" (also called "auto"); raises DeviceError without one."""
+    precision = "exact" if precision == "auto" else precision
     return Emulator(precision) if name == "emulator" else Cuda(precision)
 
 

@@ -27,7 +27,7 @@ def compiled(function: F) -> F:
     options = {"nogil": True, "fastmath": {"contract", "reassoc", "nsz"}, "error_model": "numpy"}
     try:
         return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # no place to keep it
+    except (OSError, RuntimeError):  # no place to keep it
         return numba.njit(**options)(function)
 
 

@@ -56,6 +56,21 @@ def lrn_backward(
     return dy * shrink - (2 * alpha * beta / size) * x * shared
 
 
+@kernel
+def lrn_forward(x: Array, size: int, alpha: float, beta: float, bias: float) -> Array:
+    """The first of lrn's results, with nothing kept for the way back."""
+    return lrn(x, size, alpha, beta, bias)[0]
+
+
+@kernel
+def lrn_gradient(
+    dy: Array, x: Array, size: int, alpha: float, beta: float, bias: float
+) -> Array:
+    """The gradient of lrn at x, with nothing kept in between."""
+    _, scale, shrink = lrn(x, size, alpha, beta, bias)
+    return lrn_backward(dy, x, scale, shrink, size, alpha, beta)
+
+
 def reach(size: int) -> tuple[int, int]:
     """Channels before and after the middle one; even sizes reach one further up."""
     return (size - 1) // 2, size // 2

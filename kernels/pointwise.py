@@ -146,6 +146,7 @@ class Value(NamedTuple):
 class Step(NamedTuple):
     """A statement of an expression: a formula of named values, each cast to its type first."""
 
+    function: Any  # what the formula says in C
     formula: str
     names: tuple[str, ...]
     types: tuple[str, ...]
@@ -165,19 +166,19 @@ def step(function: Any, values: Sequence[Value], dtype: Any = None) -> Step | No
     names = tuple(value.name for value in values)
     types = [value.dtype for value in values]
     if function is np.ndarray.astype:
-        return Step("{0}", names, (np.dtype(types[0]).name,), np.dtype(dtype).name)
+        return Step(function, "{0}", names, (np.dtype(types[0]).name,), np.dtype(dtype).name)
     if function is np.where:
         chosen = np.result_type(*(t(0) if isinstance(t, type) else t for t in types[1:])).name
-        return Step("{0} ? {1} : {2}", names, ("bool", chosen, chosen), chosen)
+        return Step(function, "{0} ? {1} : {2}", names, ("bool", chosen, chosen), chosen)
     if function in KERNEL_FORMULAS:
         kind = next(t.name for t in types if t != np.dtype(bool))
         casts = tuple("bool" if t == np.dtype(bool) else kind for t in types)
-        return Step(KERNEL_FORMULAS[function], names, casts, kind)
+        return Step(function, KERNEL_FORMULAS[function], names, casts, kind)
     if function not in WHOLE:
         return None
     *takes, gives = function.resolve_dtypes((*types, None))
     formula = BY_KIND[takes[0].kind][function]
-    return Step(formula, names, tuple(t.name for t in takes), gives.name)
+    return Step(function, formula, names, tuple(t.name for t in takes), gives.name)
 
 
 class Operands(NamedTuple):

@@ -91,6 +91,12 @@ def max_pool_backward(dy: Array, where: Array, shape: Shape, window: Window) -> 
 
 
 @kernel
+def max_pool_gradient(dy: Array, x: Array, window: Window) -> Array:
+    """The gradient of max_pool at x, with nothing kept in between."""
+    return max_pool_backward(dy, max_pool(x, window)[1], x.shape, window)
+
+
+@kernel
 def unpool(x: Array, where: Array, shape: Shape) -> Array:
     """Zeros of `shape` with x at the flat places `where`; a later value replaces an earlier one."""
     y = np.zeros(math.prod(shape), x.dtype)

@@ -76,7 +76,9 @@ class Graph:
         finally:
             self.inside = False
         results = tuple(result) if isinstance(result, tuple | list) else (result,)
-        if any(isinstance(value, Symbol) for value in results):
+        # what only hands an argument on, such as x[...], is no call
+        new = (v for v in results if isinstance(v, Symbol) and all(v is not arg for arg in args))
+        if next(new, None) is not None:
             self.calls.append(Call(function, args, options, results))
         return result
 

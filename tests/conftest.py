@@ -72,6 +72,16 @@ def auto_is_the_host() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def auto_is_numpy() -> Iterator[None]:
+    """So that Plans have the bits of Nets, and open no sessions, where a test does not ask."""
+    from oneiro import executor
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(executor, "suits", lambda dtype: False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
     """Arrays this small gain nothing by a second thread, and lose much on a busy machine."""
     with threadpool_limits(1):

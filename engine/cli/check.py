@@ -31,7 +31,7 @@ def check_command(model: str, end: str, **told: Any) -> None:
     float32. Exits 1 if one is off.
     """
     computed = {name: told.pop(name) for name in COMPUTING}
-    there = load(model, **{**computed, "precision": computed["precision"] or "exact"}, **told)
+    there = load(model, **{name: value or "auto" for name, value in computed.items()}, **told)
     net = load(model, dtype="float64", **told)
     end = net.resolve(end)
     height, width = usual_size(net)

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from oneiro.kernels.dispatch import PRECISIONS
 
 from .. import load
 from ..error import ArgumentError
+from ..executor import suits
 from ..net import Net
 from ..preprocess import PRESETS, WAY, Preprocess
 from ..recipe import Recipe
@@ -27,8 +29,9 @@ def load_net(model: str | None, photo: Path | str, made: Recipe | None = None, *
     name = model or (known.name if known else made_by.get("name")) or EMBEDDED
     if made and not model and name not in registry.names():
         raise ArgumentError(f"the recipe's network {name!r} is not known: give its file, --model")
-    precision = fed.pop("precision") or precision_of(made)
-    net = load(name, precision=precision, **fed)
+    fed["precision"] = fed["precision"] or precision_of(made)
+    fed["executor"] = fed["executor"] or executor_of(made)
+    net = load(name, **fed)
     way = made["model"].get("preprocessing") if made else None
     told = any(fed[key] is not None for key in (*WAY, "preprocess"))
     if made and way and not told and made["model"].get("sha256") == net.model.sha256:
@@ -46,7 +49,15 @@ def load_net(model: str | None, photo: Path | str, made: Recipe | None = None, *
 def precision_of(made: Recipe | None) -> str:
     """How the convolutions of a recipe multiplied."""
     found = (made or {}).get("surroundings", {}).get("precision")
-    return found if found in PRECISIONS else "exact"
+    return found if found in PRECISIONS else "auto"
+
+
+def executor_of(made: Recipe | None) -> str:
+    """Who computed a recipe's picture, where it can be had."""
+    found = (made or {}).get("surroundings", {}).get("executor")
+    name = found.partition(",")[0] if isinstance(found, str) else ""
+    can = name == "numpy" or (name == "fast" and suits(np.dtype(np.float32)))
+    return name if can else "auto"
 
 
 def free_name(stem: str, suffix: str = ".png") -> Path:

@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from oneiro.kernels import crew
 from oneiro.kernels.dispatch import DEVICES, PRECISIONS
 
+from ..executor import EXECUTORS
 from ..importer.layout import LAYOUTS
 from ..preprocess import PRESETS
 from ..sidecar import sides
@@ -39,7 +41,12 @@ def pixels(_: click.Context, option: click.Parameter, text: str | None) -> Any:
 FEEDING = ("mean", "scale", "order", "preprocess", "layout", "weights_dir", "max_bytes")
 
 
-COMPUTING = ("device", "precision")
+def busy(_: click.Context, option: click.Parameter, count: int | None) -> None:
+    """Let kernels keep this many threads busy."""
+    crew.use(count)
+
+
+COMPUTING = ("device", "precision", "executor")
 
 
 def computing(command: Callable[..., None]) -> Callable[..., None]:
@@ -51,7 +58,15 @@ def computing(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--precision", type=click.Choice(PRECISIONS),
-            help="Of a GPU's convolutions: as float32, or faster.  [exact]",
+            help="Of convolutions: as float32 sums, or faster; tf32 and half are a GPU's.  [auto]",
+        ),
+        click.option(
+            "--executor", type=click.Choice(EXECUTORS),
+            help="On a CPU: onnxruntime and Numba (fast), or plain NumPy.  [fast if installed]",
+        ),
+        click.option(
+            "--threads", type=click.IntRange(1), callback=busy, expose_value=False,
+            help="On a CPU.  [$OMP_NUM_THREADS, or all cores]",
         ),
     )  # fmt: skip
     for option in reversed(options):

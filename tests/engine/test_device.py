@@ -21,7 +21,7 @@ from oneiro.kernels.array import DeviceArray
 from oneiro.kernels.dispatch import DeviceError, Emulator, imported_cupy
 from oneiro.methods.deepdream import step_plan
 from oneiro.objective import l2
-from oneiro.plan import computed
+from oneiro.plan.plan import computed
 from oracle import light, small
 from oracle.measure import distance
 

@@ -25,7 +25,7 @@ from oneiro import (
 from oneiro.ascent import image_gradient
 from oneiro.models import registry
 from oneiro.objective import channel, guide, l2
-from oneiro.plan import run
+from oneiro.plan.call import run
 from oneiro.trace import Program
 from oracle import light, small
 from oracle.measure import distance
@@ -148,7 +148,7 @@ def test_plan_frees_what_nobody_reads_any_more(case: Case, monkeypatch: pytest.M
         total += sum(array.nbytes for array in arrays)
         alive.append(sum(array.nbytes for ref in made if (array := ref()) is not None))
 
-    monkeypatch.setattr("oneiro.plan.run", watched)
+    monkeypatch.setattr("oneiro.plan.plan.run", watched)
     results = plan(data=x)
     assert max(alive) < total / 2
     assert {id(ref()) for ref in made if ref() is not None} == {id(results["gradient"])}

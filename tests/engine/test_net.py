@@ -291,7 +291,7 @@ def test_shapes_are_refused_before_anything_runs(net: Net) -> None:
         ({"device": "gpu"}, "device 'gpu' is not one of auto, cpu, cuda, emulator"),
         ({"device": "cuda", "dtype": np.float64}, "'cuda' computes in float32"),
         ({"device": "emulator", "dtype": np.float64}, "'emulator' computes in float32"),
-        ({"precision": "double"}, "precision 'double' is not one of exact, tf32, half"),
+        ({"precision": "double"}, "precision 'double' is not one of auto, exact, tf32, half"),
         ({"dtype": np.float16}, "float16 is neither float32 nor float64"),
     ],
 )

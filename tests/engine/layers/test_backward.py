@@ -7,7 +7,7 @@ import pytest
 
 from oneiro.kernels.symbol import Graph
 from oneiro.layer import LAYERS
-from oneiro.plan import filled, run
+from oneiro.plan.call import filled, run
 from oracle.adjoint import as_tuple, check_adjoint
 from oracle.case import Case, every, normal, random
 

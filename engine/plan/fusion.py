@@ -10,9 +10,9 @@ kernels/pointwise.py says which functions have a formula, and a kernel whose twi
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,8 @@ from oneiro.kernels.pointwise import (
     step,
 )
 from oneiro.kernels.symbol import Call, Symbol, cast
+
+from .call import symbols
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def takes(call: Call, hook: str) -> bool:
     return (
         found is not None
         and hook in inspect.signature(found).parameters
-        and not symbols(call.options.values())
+        and not any(symbols(call.options.values()))
     )
 
 
@@ -103,8 +105,19 @@ def parts(call: Call) -> list[tuple[Any, list[Any], Any]] | None:
     return [(function, args, None)]
 
 
-def joined(calls: Sequence[Call], results: Iterable[str]) -> list[Call]:
+class Joining(NamedTuple):
+    """What can be joined: `parts` and `takes`, or stricter ones."""
+
+    parts: Callable[[Call], list[tuple[Any, list[Any], Any]] | None]
+    takes: Callable[[Call, str], bool]
+
+
+ON_DEVICES = Joining(parts, takes)
+
+
+def joined(calls: Sequence[Call], results: Iterable[str], how: Joining = ON_DEVICES) -> list[Call]:
     """The same calls with as few launches as expressions and epilogues allow."""
+    parts = how.parts
     makers = {s.name: k for k, call in enumerate(calls) for s in symbols(call.results)}
     readers: dict[str, set[int]] = {}
     for k, call in enumerate(calls):
@@ -120,8 +133,10 @@ def joined(calls: Sequence[Call], results: Iterable[str]) -> list[Call]:
         members: set[int] = {k}
         producer: int | None = k
         if parts(calls[k]) is not None:
-            members, producer = group(calls, k, makers, readers, gone)
-        feeding = set() if producer is None else feeders(calls, producer, makers, readers, gone)
+            members, producer = group(calls, k, makers, readers, gone, how)
+        feeding = (
+            set() if producer is None else feeders(calls, producer, makers, readers, gone, how)
+        )
         joining = members | feeding
         gone |= joining - {k}
         if len(joining) > 1 or len(parts(calls[k]) or ()) > 1:
@@ -135,6 +150,7 @@ def group(
     makers: dict[str, int],
     readers: dict[str, set[int]],
     gone: set[int],
+    how: Joining,
 ) -> tuple[set[int], int | None]:
     """The calls that can run together with the one at `last`, and which of them leads.
 
@@ -153,10 +169,10 @@ def group(
             dims: tuple[Any, ...] = symbol.dims
             if None in dims or not readers[symbol.name] <= members:
                 continue
-            if parts(calls[k]) is not None and fits_epilogue(dims, shape):
+            if how.parts(calls[k]) is not None and fits_epilogue(dims, shape):
                 members.add(k)
                 waiting.append(k)
-            elif producer is None and takes(calls[k], "epilogue") and is_like(symbol, shape):
+            elif producer is None and how.takes(calls[k], "epilogue") and is_like(symbol, shape):
                 producer = k
     if producer is None or not can_stand_inside(calls, members):
         return members, None
@@ -169,13 +185,16 @@ def feeders(
     makers: dict[str, int],
     readers: dict[str, set[int]],
     gone: set[int],
+    how: Joining,
 ) -> set[int]:
     """The calls that make what `leader` reads first, where they can stand in front of it."""
     first: Any = next(iter(calls[leader].args), None)
     k = makers.get(first.name) if isinstance(first, Symbol) else None
-    if k is None or k in gone or not takes(calls[leader], "prologue") or parts(calls[k]) is None:
+    if k is None or k in gone or not how.takes(calls[leader], "prologue"):
         return set()
-    members, producer = group(calls, k, makers, readers, gone)
+    if how.parts(calls[k]) is None:
+        return set()
+    members, producer = group(calls, k, makers, readers, gone, how)
     alone = producer is None and readers[first.name] == {leader}
     fits = can_stand_inside(calls, members) and start(calls, members) is not None
     return members if alone and fits else set()
@@ -259,14 +278,3 @@ def expression(
         (symbol,) = calls[k].results
         names[symbol.name] = Value(f"t{len(steps) - 1}", symbol.dtype)
     return tuple(steps), tuple(operands)
-
-
-def symbols(args: Iterable[Any]) -> list[Symbol]:
-    """The symbols among arguments, also inside tuples."""
-    found: list[Symbol] = []
-    for arg in args:
-        if isinstance(arg, Symbol):
-            found.append(arg)
-        elif isinstance(arg, tuple | list):
-            found += symbols(arg)
-    return found

@@ -1,0 +1,58 @@
+"""Who makes a Plan's calls on the CPU: NumPy, or onnxruntime and Numba, which are faster."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from typing import Any
+
+import numpy as np
+
+from oneiro.kernels import crew
+
+from .error import ArgumentError
+
+EXECUTORS = ("auto", "numpy", "fast")
+NEEDED = ("onnxruntime", "numba")  # by the fast one
+
+
+def is_installed(name: str) -> bool:
+    """Can the package be imported here?"""
+    return importlib.util.find_spec(name) is not None
+
+
+def suits(dtype: np.dtype[Any]) -> bool:
+    """Is the fast executor what "auto" means for this type?"""
+    return dtype == np.float32 and all(map(is_installed, NEEDED))
+
+
+def chosen_executor(name: str, dtype: np.dtype[Any]) -> str:
+    """ "numpy" or "fast"; raises ArgumentError for an executor that cannot be had."""
+    if name not in EXECUTORS:
+        raise ArgumentError(f"executor {name!r} is not one of {', '.join(EXECUTORS)}")
+    if name == "auto":
+        return "fast" if suits(dtype) else "numpy"
+    if name == "fast":
+        if dtype != np.float32:
+            raise ArgumentError("executor 'fast' computes in float32: take executor='numpy'")
+        missing = [package for package in NEEDED if not is_installed(package)]
+        if missing:
+            raise ArgumentError(
+                f"executor 'fast' needs {' and '.join(missing)}: pip install 'oneiro[cpu]'"
+            )
+    return name
+
+
+def described(name: str) -> str:
+    """An executor with what its last bits depend on."""
+    if name == "numpy":
+        return name
+    versions = [
+        f"{package} {importlib.metadata.version(distribution(package))}" for package in NEEDED
+    ]
+    return ", ".join([name, *versions, f"{crew.threads()} threads"])
+
+
+def distribution(package: str) -> str:
+    """What brings the package: onnxruntime comes under several names."""
+    return importlib.metadata.packages_distributions()[package][0]

@@ -1,0 +1,42 @@
+"""The passes of the fast executor of the CPU, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from oneiro.kernels.dispatch import Array
+from oneiro.kernels.symbol import Call
+
+from .fold import Folding
+from .fusion import Joining, joined, parts
+from .placement import placed_in_runtime, regrouped
+from .remake import remade
+from .schedule import Segment, scheduled
+from .tail import tailed
+
+
+def lowered(
+    calls: Sequence[Call], constants: Mapping[str, Array], results: Iterable[str], precision: str
+) -> tuple[list[Call | Segment], dict[str, Array]]:
+    """Calls as steps of the fast executor, and the constants with folded filters among them."""
+    from oneiro.kernels.pointwise_numba import TEXTS, TYPES
+
+    names = list(results)
+    folding = Folding(remade(calls, names), constants, names)
+    calls = folding.remaining()
+    calls = regrouped(calls, names, placed_in_runtime(calls, names))
+    there = placed_in_runtime(calls, names)
+
+    def loops(call: Call) -> list[tuple[Any, list[Any], Any]] | None:
+        """The parts of a call that a compiled loop can do."""
+        if any(s.name in there or s.dtype.name not in TYPES for s in call.results):
+            return None
+        found = parts(call)
+        if found is None or any(function not in TEXTS for function, _, _ in found):
+            return None
+        return found
+
+    calls = tailed(calls, names, there)
+    calls = joined(calls, names, Joining(loops, lambda call, hook: False))
+    return scheduled(calls, names, there, folding.constants), folding.constants
