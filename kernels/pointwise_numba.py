@@ -39,6 +39,8 @@ TEXTS = {
     np.not_equal: "{0} != {1}",
     np.logical_and: "{0} & {1}",
     np.logical_or: "{0} | {1}",
+    np.bitwise_and: "{0} & {1}",  # of conditions
+    np.bitwise_or: "{0} | {1}",
     np.absolute: "abs({0})",
     np.sqrt: "sqrt({0})",
     # NaN in, NaN out, as NumPy has it

@@ -105,6 +105,13 @@ def parts(call: Call) -> list[tuple[Any, list[Any], Any]] | None:
     return [(function, args, None)]
 
 
+def is_expression(call: Call) -> bool:
+    """Does the call work on each element on its own, and nothing else?"""
+    if isinstance(call.function, Joined):
+        return call.function.producer is None
+    return parts(call) is not None
+
+
 class Joining(NamedTuple):
     """What can be joined: `parts` and `takes`, or stricter ones."""
 

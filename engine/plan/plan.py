@@ -53,8 +53,7 @@ class Plan:
         self.dead = last_uses(calls, {*names, *self.constants})
         if self.device is None and net.executor == "fast" and is_sized(calls):
             steps, constants = lowered(calls, self.constants, names, net.precision)
-            given = {symbol.name: symbol for symbol in graph.inputs}
-            self.run: Run = Fast(steps, constants, self.results, given, net.sessions)
+            self.run: Run = Fast(steps, constants, self.results, graph.inputs, net.sessions)
             return
         # by parts, not by the plan: what is captured would hold it, and memory on a GPU, in a ring
         compute = functools.partial(computed, calls, self.dead, self.constants, self.results)

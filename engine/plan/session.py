@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,13 +18,11 @@ from .schedule import Segment
 Sessions = dict[tuple[bytes, int], Any]  # by what they compute, and their threads
 
 
-def bound(
-    segment: Segment,
-    constants: Mapping[str, Array],
-    arrays: Mapping[str, Array],
-    sessions: Sessions,
-) -> Callable[[], None]:
-    """A call that fills the arrays of the segment's outputs from those of its inputs."""
+def bound(segment: Segment, arrays: Mapping[str, Array], sessions: Sessions) -> Callable[[], None]:
+    """A call that fills the arrays of the segment's outputs from those of its inputs.
+
+    What the segment reads besides is constant, and becomes part of the model.
+    """
     import onnxruntime
 
     graph = Graph()
@@ -33,7 +32,7 @@ def bound(
     for call in segment.calls:
         for name in reads(arguments(call)):
             if name not in values:
-                values[name] = graph.constant(constants[name])
+                values[name] = graph.constant(arrays[name])
         results = made(call, values)
         values.update((s.name, v) for s, v in zip(call.results, results) if isinstance(s, Symbol))
     results = [values[symbol.name] for symbol in segment.outputs]
@@ -69,4 +68,28 @@ def new_session(model: bytes, threads: int) -> Any:
     options.log_severity_level = 3
     # threads that spin between segments would take the cores from the crew
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    if share_memory():
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        options.enable_mem_pattern = False  # a pattern is a block of its own for each size
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+@functools.cache
+def share_memory() -> bool:
+    """Let all sessions work in one piece of memory, which grows by what they ask for.
+
+    By itself each would keep the most that it ever needed. False where the process has such
+    memory already, of somebody else's making.
+    """
+    import onnxruntime
+
+    kinds = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    unset = {"initial_chunk_size_bytes": -1, "max_dead_bytes_per_chunk": -1}
+    config = {"max_mem": 0, "arena_extend_strategy": 1, **unset}  # 1: by what is asked for
+    try:
+        onnxruntime.create_and_register_allocator(
+            onnxruntime.OrtMemoryInfo("Cpu", *kinds), onnxruntime.OrtArenaCfg(config)
+        )
+    except RuntimeError:
+        return False
+    return True

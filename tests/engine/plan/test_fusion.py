@@ -12,7 +12,6 @@ import pytest
 
 from oneiro import Net, Preprocess
 from oneiro.ascent import NORMS
-from oneiro.plan.fusion import joined
 from oneiro.kernels.conv import conv
 from oneiro.kernels.dispatch import Emulator
 from oneiro.kernels.lrn import lrn, lrn_backward
@@ -27,6 +26,7 @@ from oneiro.methods.deepdream import step_plan
 from oneiro.models import registry
 from oneiro.objective import l2
 from oneiro.plan.call import run
+from oneiro.plan.fusion import joined
 from oneiro.plan.plan import placed
 from oneiro.setting import Settings
 from oracle import light, small
