@@ -111,7 +111,7 @@ def test_sessions_serve_all_sizes(nets: Callable[..., tuple[Net, str]]) -> None:
     for side in (15, 31, 63):
         Plan(net, gradient(end, "gradient"), x=(np.float32, (1, 3, side, side + 2)))
         counts.append(len(net.sessions))
-    assert counts[1] == counts[2]
+    assert counts[2] - counts[1] <= 1 < counts[0]  # where a stride leaves an edge unread
 
 
 def test_a_dream_step(nets: Callable[..., tuple[Net, str]]) -> None:
@@ -202,7 +202,7 @@ def test_what_has_no_fast_twin_runs_as_it_stands(nets: Callable[..., tuple[Net, 
     net, _ = nets("chain")
 
     def program(net: Net, x: Any) -> Mapping[str, Any]:
-        turned = np.transpose(x, (0, 3, 2, 1))[:, ::2]
+        turned = np.transpose(x, (0, 3, 2, 1))[:, 1:6]
         odd = relu_like(turned) + turned
         wide = np.exp(x)[:, :, None] * np.arange(4, dtype=np.float32)[:, None, None]
         return {"odd": odd, "wide": wide, "sum": wide.sum((1, 2))}
