@@ -24,7 +24,7 @@ def compiled(function: F) -> F:
     are. The code is kept beside the module, or in the user's cache where that cannot be written
     to; where neither can be, it is compiled in each process.
     """
-    options = {"nogil": True, "fastmath": {"contract", "reassoc", "nsz"}, "error_model": "numpy"}
+    options: dict[str, Any] = {"nogil": True, "fastmath": {"contract", "reassoc", "nsz"}, "error_model": "numpy"}
     try:
         return numba.njit(cache=True, **options)(function)
     except (OSError, RuntimeError):  # no place to keep it
@@ -35,15 +35,22 @@ inlined = numba.njit(inline="always")
 
 
 class _Teller(event.Listener):
-    """Says what is compiled, as it takes seconds."""
+    """Says what is compiled, as it takes seconds: each kernel once, not what it calls."""
+
+    def __init__(self) -> None:
+        self.told: set[str] = set()
+        self.depth = 0
 
     def on_start(self, event: Any) -> None:
-        dispatcher = event.data["dispatcher"]
-        if dispatcher.py_func.__module__.startswith(__package__):
-            log.info("compiling %s for this CPU", dispatcher.py_func.__name__)
+        function = event.data["dispatcher"].py_func
+        ours = function.__module__.startswith(__package__)
+        if ours and self.depth == 0 and function.__name__ not in self.told:
+            self.told.add(function.__name__)
+            log.info("compiling %s for this CPU, this once", function.__name__)
+        self.depth += 1
 
     def on_end(self, event: Any) -> None:
-        pass
+        self.depth -= 1
 
 
-event.register("numba:compile", _Teller())
+event.register("numba:compile", _Teller())  # type: ignore[no-untyped-call]

@@ -30,8 +30,8 @@ def check_command(model: str, end: str, **told: Any) -> None:
     against difference quotients. The blobs, where they are computed, against onnxruntime, in
     float32. Exits 1 if one is off.
     """
-    computed = {name: told.pop(name) for name in COMPUTING}
-    there = load(model, **{name: value or "auto" for name, value in computed.items()}, **told)
+    computed: dict[str, Any] = {name: told.pop(name) or "auto" for name in COMPUTING}
+    there = load(model, **computed, **told)
     net = load(model, dtype="float64", **told)
     end = net.resolve(end)
     height, width = usual_size(net)

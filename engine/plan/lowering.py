@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from oneiro.kernels.dispatch import Array
@@ -17,7 +17,7 @@ from .tail import tailed
 
 
 def lowered(
-    calls: Sequence[Call], constants: Mapping[str, Array], results: Iterable[str], precision: str
+    calls: Sequence[Call], constants: dict[str, Array], results: Iterable[str], precision: str
 ) -> tuple[list[Call | Segment], dict[str, Array]]:
     """Calls as steps of the fast executor, and the constants with folded filters among them."""
     from oneiro.kernels.pointwise_numba import TEXTS, TYPES

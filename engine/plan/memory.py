@@ -55,7 +55,7 @@ class Memory:
             if name not in self.views:
                 whole, offset = self.place(name)
                 begin = at[whole] + offset
-                self.arrays[name] = np.ndarray(symbol.dims, symbol.dtype, self.block, begin)
+                self.arrays[name] = np.ndarray(shape(symbol), symbol.dtype, self.block, begin)
         for name, call in self.views.items():
             (self.arrays[name],) = made(call, self.arrays)
 
@@ -139,8 +139,13 @@ def read(step: Step) -> Iterable[Symbol]:
     return step.inputs if isinstance(step, Segment) else symbols(arguments(step))
 
 
+def shape(symbol: Symbol) -> tuple[int, ...]:
+    """The sizes of a value, which are all known."""
+    return tuple(size for size in symbol.dims if size is not None)
+
+
 def nbytes(symbol: Symbol) -> int:
-    return math.prod(size or 0 for size in symbol.dims) * symbol.dtype.itemsize
+    return math.prod(shape(symbol)) * symbol.dtype.itemsize
 
 
 def is_join(call: Call) -> bool:
@@ -157,6 +162,6 @@ def is_view(call: Call) -> bool:
         return False
     if any(symbols([*call.args[1:], *call.options.values()])):
         return False
-    whole = np.empty(call.args[0].dims, np.uint8)
+    whole = np.empty(shape(call.args[0]), np.uint8)
     (seen,) = made(call._replace(args=(whole, *call.args[1:])), {})
     return isinstance(seen, np.ndarray) and np.may_share_memory(seen, whole)

@@ -33,8 +33,9 @@ def bound(segment: Segment, arrays: Mapping[str, Array], sessions: Sessions) -> 
         for name in reads(arguments(call)):
             if name not in values:
                 values[name] = graph.constant(arrays[name])
-        results = made(call, values)
-        values.update((s.name, v) for s, v in zip(call.results, results) if isinstance(s, Symbol))
+        for symbol, value in zip(call.results, made(call, values), strict=True):
+            if isinstance(symbol, Symbol):
+                values[symbol.name] = value
     results = [values[symbol.name] for symbol in segment.outputs]
     session = opened(segment_bytes(graph, results), sessions)
     binding = session.io_binding()
