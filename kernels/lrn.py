@@ -13,6 +13,7 @@ from .line import THREADS
 from .pointwise import NONE, Epilogue
 from .source import Source
 from .symbol import known, node
+from .tail import NOTHING, Tail
 
 LRN = Source("lrn.cu")
 
@@ -141,6 +142,29 @@ def over_neighbours(
     return made
 
 
+@lrn_forward.fast
+def _(out: Array, x: Array, size: int, alpha: float, beta: float, bias: float) -> None:
+    from . import lrn_numba
+
+    lrn_numba.lrn_forward(out, x, reach(size), alpha / size, beta, bias)
+
+
+@lrn_gradient.fast
+def _(
+    out: Array,
+    dy: Array,
+    x: Array,
+    size: int,
+    alpha: float,
+    beta: float,
+    bias: float,
+    tail: Tail = NOTHING,
+) -> None:
+    from . import lrn_numba
+
+    lrn_numba.lrn_gradient(out, dy, x, reach(size), alpha / size, beta, bias, tail)
+
+
 @channel_sum.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
     yield random.normal(size=(2, 7, 3, 5)), 1, 2
@@ -160,6 +184,19 @@ def _(random: np.random.Generator) -> Iterator[Case]:
         x, dy = random.normal(size=(2, *shape))
         _, scale, shrink = lrn.specification(x, size, 2.0, 0.8, 1.5)
         yield dy, x, scale, shrink, size, 2.0, 0.8
+
+
+@lrn_forward.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    for shape, size in SIZES:
+        yield random.normal(size=shape), size, 2.0, 0.75, 1.5
+
+
+@lrn_gradient.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    for shape, size in SIZES:
+        x, dy = random.normal(size=(2, *shape))
+        yield dy, x, size, 2.0, 0.75, 1.5
 
 
 # more than a block of one picture, an even size, one beyond the channels, other numbers of axes

@@ -20,6 +20,7 @@ from .line import lanes, launch, together
 from .pointwise import NONE, Epilogue
 from .source import Source
 from .symbol import Shape, Symbol, known, node, vector, zeros
+from .tail import NOTHING, Tail
 from .window import Window, padded, padded_shape, sliding_window, unpadded
 
 POOL = Source("pool.cu")
@@ -388,6 +389,29 @@ def _(dy: Any, where: Any, shape: Shape) -> DeviceArray:
     return dx
 
 
+@max_pool_gradient.fast
+def _(out: Array, dy: Array, x: Array, window: Window, tail: Tail = NOTHING) -> None:
+    if window.rank != 2:
+        out[...] = tail.of(max_pool_gradient.specification(dy, x, window))
+        return
+    from . import pool_numba
+
+    pool_numba.max_pool_gradient(out, dy, x, window, tail)
+
+
+@average_pool_backward.fast
+def _(
+    out: Array, dy: Array, shape: Shape, window: Window, include_pad: bool, tail: Tail = NOTHING
+) -> None:
+    if window.rank != 2:
+        out[...] = tail.of(average_pool_backward.specification(dy, shape, window, include_pad))
+        return
+    from . import pool_numba
+
+    counts = counted(shape[2:], window, include_pad)
+    pool_numba.average_pool_backward(out, dy, counts, window, tail)
+
+
 WINDOWS = [
     sliding_window((3, 2), (2, 2), (1, 0, 0, 1)),  # asymmetric padding, overlapping
     sliding_window((2, 3), (3, 2), (0, 1, 1, 1)),
@@ -420,6 +444,13 @@ def _(random: np.random.Generator) -> Iterator[Case]:
     for shape, case in POOLED:
         _, where = max_pool(random.normal(size=shape), case)
         yield random.normal(size=where.shape), where, shape, case
+
+
+@max_pool_gradient.cases
+def _(random: np.random.Generator) -> Iterator[Case]:
+    for shape, case in POOLED:
+        dy = random.normal(size=(*shape[:2], *case.sizes(shape[2:])))
+        yield dy, random.normal(size=shape), case
 
 
 @unpool.cases

@@ -6,6 +6,8 @@ that Numba compiles, and what has neither runs its specification.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +21,7 @@ from oneiro.kernels.symbol import Call, Symbol
 from oneiro.kernels.tail import Tail
 
 from . import session
-from .call import filled, made
+from .call import arguments, filled, made, symbols
 from .fusion import Joined, expression, is_expression
 from .memory import Memory, Step, is_join, read
 from .schedule import Segment
@@ -45,6 +47,7 @@ class Fast:
         self.results = {name: memory.arrays[s.name] for name, s in results.items()}
         self.runs = [run for step in steps for run in bound(step, memory, sessions)]
         self.lock = threading.Lock()
+        give_back()
 
     def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         with self.lock, crew.alone(), np.errstate(all="ignore"):
@@ -53,6 +56,12 @@ class Fast:
             for run in self.runs:
                 run()
             return {name: array.copy() for name, array in self.results.items()}
+
+
+def give_back() -> None:
+    """Return freed memory to the system, where C's library can: opening sessions leaves much."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def bound(step: Step, memory: Memory, sessions: session.Sessions) -> list[Run]:
@@ -65,7 +74,7 @@ def bound(step: Step, memory: Memory, sessions: session.Sessions) -> list[Run]:
     if isinstance(step, Segment):
         return [*copies, session.bound(step, arrays, sessions)]
     fast = loop(step, arrays) or twin(step, arrays)
-    return [*copies, fast] if fast else [functools.partial(specified, step, memory.arrays)]
+    return [*copies, fast] if fast else [specified(step, memory.arrays)]
 
 
 def dense(step: Step, arrays: dict[str, Array]) -> tuple[dict[str, Array], list[Run]]:
@@ -124,8 +133,14 @@ def twin(call: Call, arrays: Mapping[str, Array]) -> Run | None:
     return functools.partial(kernel.twins["fast"], filling, *filled(args, arrays), **options)
 
 
-def specified(call: Call, arrays: dict[str, Array]) -> None:
+def specified(call: Call, arrays: Mapping[str, Array]) -> Run:
     """The call as it stands; its results are copied to their places."""
-    for symbol, result in zip(call.results, made(call, arrays), strict=True):
-        if isinstance(symbol, Symbol):
-            arrays[symbol.name][...] = result
+    names = {symbol.name for symbol in (*symbols(arguments(call)), *symbols(call.results))}
+    values = {name: arrays[name] for name in names}  # and not what others work with
+
+    def run() -> None:
+        for symbol, result in zip(call.results, made(call, values), strict=True):
+            if isinstance(symbol, Symbol):
+                values[symbol.name][...] = result
+
+    return run

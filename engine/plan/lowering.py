@@ -14,6 +14,7 @@ from .placement import placed_in_runtime, regrouped
 from .remake import remade
 from .schedule import Segment, scheduled
 from .tail import tailed
+from .winograd import by_winograd
 
 
 def lowered(
@@ -24,7 +25,9 @@ def lowered(
 
     names = list(results)
     folding = Folding(remade(calls, names), constants, names)
-    calls = folding.remaining()
+    calls, held = folding.remaining(), folding.constants
+    if precision != "exact":
+        calls, held = by_winograd(calls, held)
     calls = regrouped(calls, names, placed_in_runtime(calls, names))
     there = placed_in_runtime(calls, names)
 
@@ -39,4 +42,4 @@ def lowered(
 
     calls = tailed(calls, names, there)
     calls = joined(calls, names, Joining(loops, lambda call, hook: False))
-    return scheduled(calls, names, there, folding.constants), folding.constants
+    return scheduled(calls, names, there, held), held

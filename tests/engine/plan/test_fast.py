@@ -204,7 +204,7 @@ def test_what_has_no_fast_twin_runs_as_it_stands(nets: Callable[..., tuple[Net, 
     def program(net: Net, x: Any) -> Mapping[str, Any]:
         turned = np.transpose(x, (0, 3, 2, 1))[:, 1:6]
         odd = relu_like(turned) + turned
-        wide = np.exp(x)[:, :, None] * np.arange(4, dtype=np.float32)[:, None, None]
+        wide = np.expand_dims(np.exp(x), (2,)) * np.arange(4, dtype=np.float32)[:, None, None]
         return {"odd": odd, "wide": wide, "sum": wide.sum((1, 2))}
 
     x = np.random.default_rng(0).normal(size=(2, 3, 5, 7)).astype(np.float32)
