@@ -12,7 +12,7 @@ import numpy as np
 
 from oneiro.kernels.blur import gaussian_blur
 from oneiro.kernels.dispatch import Array
-from oneiro.kernels.roll import unroll
+from oneiro.kernels.roll import roll, unroll
 
 from .error import ArgumentError, ModelError
 from .net import Net
@@ -106,18 +106,18 @@ def dream_step(
 ) -> dict[str, Any]:
     """One step of DeepDream (google/deepdream, dream.ipynb) from the picture x (n, c, h, w).
 
-    The net sees x rolled by `shift` (rows, columns); x += step / norm(g) * g; then x is rolled
-    back and held between `bounds`, its black and white, if they are given. `step` has the units
+    The net sees x rolled by `shift` (rows, columns); x += step / norm(g) * g; then x is held
+    between `bounds`, its black and white, if they are given, and rolled back. `step` has the units
     of x. With `smooth`, g is blurred by a Gaussian of that many pixels first. A gradient of zero
     makes no step. Returns the new x as "x", the objective's value before the step, and the norm.
     """
-    x = np.roll(x, shift, (2, 3))
+    x = roll(x, shift, (2, 3))
     value, g = image_gradient(net, x, goal)
     if smooth:
         g = gaussian_blur(g, smooth)
     size = norm(g)
     x = x + step / np.where(size > 0, size, np.ones((), size.dtype)) * g
-    x = unroll(x, shift, (2, 3))
     if bounds is not None:
         x = np.clip(x, *bounds)
+    x = unroll(x, shift, (2, 3))
     return {"x": x, "value": value, "norm": size}

@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 
 from oneiro.kernels import crew
+from oneiro.kernels.dispatch import PRECISIONS as DEVICE_PRECISIONS
 
 from .error import ArgumentError
 
 EXECUTORS = ("auto", "numpy", "fast")
+# of convolutions: as sums of float32, on the CPU perhaps by Winograd's way ("auto"), surely not
+# ("exact"), or, on a device, with fewer bits
+PRECISIONS = ("auto", *DEVICE_PRECISIONS)
 NEEDED = ("onnxruntime", "numba")  # by the fast one
 
 

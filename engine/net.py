@@ -18,7 +18,6 @@ import numpy as np
 
 from oneiro.kernels.dispatch import (
     DEVICES,
-    PRECISIONS,
     Array,
     Device,
     DeviceError,
@@ -33,7 +32,7 @@ from oneiro.kernels.symbol import Graph, NoValueError, known
 
 from .blob import Blobs
 from .error import ArgumentError, ModelError
-from .executor import chosen_executor
+from .executor import PRECISIONS, chosen_executor
 from .half import scale_of
 from .image import Picture
 from .importer import Node, foreseen, read_model
@@ -621,7 +620,7 @@ def chosen_device(name: str, dtype: np.dtype[Any], precision: str) -> Device | N
     if name == "cpu" or dtype == np.float64:
         return None
     try:
-        return device_named(name, precision)
+        return device_named(name, "exact" if precision == "auto" else precision)
     except DeviceError as error:
         if name == "auto":
             # who has installed CuPy wants to know; nobody else has to

@@ -156,9 +156,7 @@ def own(array: Array) -> Array:
 
 
 DEVICES = ("auto", "cpu", "cuda", "emulator")
-# how convolutions multiply: as float32 does, on the CPU perhaps by Winograd's way ("auto"), surely
-# not ("exact"), or, on devices, with fewer bits
-PRECISIONS = ("auto", "exact", "tf32", "half")
+PRECISIONS = ("exact", "tf32", "half")  # how devices multiply in convolutions
 
 
 class DeviceError(Exception):
@@ -524,7 +522,6 @@ def release(pool: Any, arrays: dict[str, Any]) -> None:
 
 def device_named(name: str, precision: str) -> Device:
     """The device "emulator", or "cuda" (also called "auto"); raises DeviceError without one."""
-    precision = "exact" if precision == "auto" else precision
     return Emulator(precision) if name == "emulator" else Cuda(precision)
 
 

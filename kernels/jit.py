@@ -24,7 +24,11 @@ def compiled(function: F) -> F:
     are. The code is kept beside the module, or in the user's cache where that cannot be written
     to; where neither can be, it is compiled in each process.
     """
-    options: dict[str, Any] = {"nogil": True, "fastmath": {"contract", "reassoc", "nsz"}, "error_model": "numpy"}
+    options: dict[str, Any] = {
+        "nogil": True,
+        "fastmath": {"contract", "reassoc", "nsz"},
+        "error_model": "numpy",
+    }
     try:
         return numba.njit(cache=True, **options)(function)
     except (OSError, RuntimeError):  # no place to keep it

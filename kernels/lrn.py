@@ -64,9 +64,7 @@ def lrn_forward(x: Array, size: int, alpha: float, beta: float, bias: float) -> 
 
 
 @kernel
-def lrn_gradient(
-    dy: Array, x: Array, size: int, alpha: float, beta: float, bias: float
-) -> Array:
+def lrn_gradient(dy: Array, x: Array, size: int, alpha: float, beta: float, bias: float) -> Array:
     """The gradient of lrn at x, with nothing kept in between."""
     _, scale, shrink = lrn(x, size, alpha, beta, bias)
     return lrn_backward(dy, x, scale, shrink, size, alpha, beta)

@@ -22,7 +22,7 @@ BLOCK = 1 << 15  # elements, about: they stay in the cache
 NARROWEST, WIDEST = 16, 256  # places of a block
 PIECE = 3 << 14  # elements that are worth a thread
 
-U = np.uint64  # of an index: Numba need not ask whether it counts from the end
+U: Any = np.uint64  # of an index: Numba need not ask whether it counts from the end
 ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
 USUAL = np.float32(0.75)  # a power that two roots make: they are fast
 

@@ -146,13 +146,41 @@ def bound(
     return functools.partial(crew.share, lambda k: run(*calls[k]), len(calls))
 
 
+def total(
+    steps: tuple[Step, ...], out: Array, values: Sequence[Any], mean: bool
+) -> Callable[[], None]:
+    """A call that puts the sum, or the mean, of what the steps make into `out`, of one element.
+
+    Each operand is one value, or of the shape that all others have. Sums are of double precision.
+    """
+    operands = [as_array(value, steps, f"v{k}") for k, value in enumerate(values)]
+    size = max(x.size for x in operands)
+    forms = tuple("one" if x.size == 1 else "matrix" for x in operands)
+    run = loop(steps, forms, True)
+    pieces = [slice(a, min(a + PIECE, size)) for a in range(0, size, PIECE)]
+    sums = np.zeros((max(len(pieces), 1), 1))
+    calls = [
+        (sums[k], *(x.reshape(1, -1)[:, p] if x.size > 1 else x.reshape(1) for x in operands))
+        for k, p in enumerate(pieces)
+    ]
+
+    def add_up() -> None:
+        crew.share(lambda k: run(*calls[k]), len(calls))
+        with np.errstate(all="ignore"):  # the mean of nothing
+            out[...] = sums.sum() / size if mean else sums.sum()
+
+    return add_up
+
+
 @functools.cache
-def loop(steps: tuple[Step, ...], forms: tuple[str, ...]) -> Callable[..., None]:
-    """The compiled loop over a matrix y of the result and over the operands.
+def loop(
+    steps: tuple[Step, ...], forms: tuple[str, ...], is_sum: bool = False
+) -> Callable[..., None]:
+    """The compiled loop over a matrix y of the result, or a vector of row sums, and the operands.
 
     Its text is a file in the user's cache, since Numba keeps what it compiles beside a file.
     """
-    code = text(steps, forms)
+    code = text(steps, forms, is_sum)
     path = folder() / "numba" / f"pointwise_{hashlib.sha256(code.encode()).hexdigest()[:16]}.py"
     if not path.exists():
         keep(path, code.encode())
@@ -162,7 +190,7 @@ def loop(steps: tuple[Step, ...], forms: tuple[str, ...]) -> Callable[..., None]
     return compiled(names["pointwise"])
 
 
-def text(steps: tuple[Step, ...], forms: tuple[str, ...]) -> str:
+def text(steps: tuple[Step, ...], forms: tuple[str, ...], is_sum: bool) -> str:
     """The loop as Python."""
     parameters = ["y", *(f"x{k}" for k in range(len(forms)))]
     outer = [f"v{k} = x{k}[0]" for k, form in enumerate(forms) if form == "one"]
@@ -179,6 +207,12 @@ def text(steps: tuple[Step, ...], forms: tuple[str, ...]) -> str:
     for k, step in enumerate(steps):
         operands = [f"{cast(t)}({n})" for n, t in zip(step.names, step.types)]
         inner.append(f"t{k} = {cast(step.dtype)}({TEXTS[step.function].format(*operands)})")
+    made = f"t{len(steps) - 1}"
+    if is_sum:
+        row = f"a{forms.index('matrix')}" if "matrix" in forms else "y[r : r + 1]"
+        before, each, behind = "total = 0.0", f"total += {made}", ["y[r] = total"]
+    else:
+        row, before, each, behind = "to", "to = y[r]", f"to[i] = {made}", []
     lines = [
         "from math import sqrt",
         "from numpy import float32, float64",
@@ -186,11 +220,12 @@ def text(steps: tuple[Step, ...], forms: tuple[str, ...]) -> str:
         "    zero = float32(0)",
         *(f"    {line}" for line in outer),
         "    for r in range(y.shape[0]):",
-        "        to = y[r]",
+        f"        {before}",
         *(f"        {line}" for line in rows),
-        "        for i in range(to.size):",
+        f"        for i in range({row}.size):",
         *(f"            {line}" for line in inner),
-        f"            to[i] = t{len(steps) - 1}",
+        f"            {each}",
+        *(f"        {line}" for line in behind),
     ]
     return "\n".join(lines) + "\n"
 

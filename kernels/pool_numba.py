@@ -27,12 +27,12 @@ from .window import Window
 
 LINE = 4096  # elements of planes at a time, about: all that is made of them stays in the cache
 GROUPS = 8  # of rows at a time, at least: windows reach two beyond them
-PIECE = 3 << 14  # elements that are worth a thread
+PIECE = 1 << 16  # elements that are worth a thread
 
-U = np.uint64  # of an index: Numba need not ask whether it counts from the end
+U: Any = np.uint64  # of an index: Numba need not ask whether it counts from the end
 ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
 PADDING = np.float32(-np.inf)
-LOWEST = np.finfo(np.float32).min
+LOWEST: Any = np.finfo(np.float32).min
 
 
 class Axis(NamedTuple):
@@ -118,7 +118,7 @@ def give_back(
     each = -(-planes // (pieces * numbers.planes)) * numbers.planes
     flat = dx.reshape(-1)
     values = flat if x is None else x.reshape(-1)
-    args = (flat, dy.reshape(-1), values, x is not None, *weights, numbers)
+    args: tuple[Any, ...] = (flat, dy.reshape(-1), values, x is not None, *weights, numbers)
     near = max(window.kernel) <= 3 and max(window.strides) <= 2 and max(window.dilations) == 1
     what, add, gate = parts(tail)
 
@@ -137,8 +137,8 @@ def give_back(
 def scratch(numbers: Geometry) -> tuple[tuple[Array, ...], ...]:
     """What `together` works on: values, places of maxima, and diffs.
 
-    There are those of a picture, of the rows of windows, and of windows; behind rows and windows
-    come those of before, which reach into the first group.
+    There are those of a picture, of each row of windows, and of windows. In front are two more
+    places or groups, for the windows before.
     """
     across, down = numbers.axes
     whole = across.phase * across.stride + 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -33,6 +34,34 @@ def roll(x: Array, shift: Any, axis: int | Sequence[int]) -> Array:
 def unroll(x: Array, shift: Any, axis: int | Sequence[int]) -> Array:
     """The way back, and the adjoint."""
     return np.roll(x, np.negative(shift), axis)
+
+
+@roll.fast
+def _(out: Array, x: Array, shift: Any, axis: int | Sequence[int]) -> None:
+    turn(out, x, shift, axis)
+
+
+@unroll.fast
+def _(out: Array, x: Array, shift: Any, axis: int | Sequence[int]) -> None:
+    turn(out, x, np.negative(shift), axis)
+
+
+def turn(out: Array, x: Array, shift: Any, axis: int | Sequence[int]) -> None:
+    """`out` becomes np.roll(x, shift, axis): along each axis the two parts change places."""
+    axes = normalize_axis_tuple(axis, x.ndim, allow_duplicate=True)
+    moved = dict.fromkeys(axes, 0)
+    for a, count in zip(axes, np.broadcast_to(shift, len(axes)).tolist(), strict=True):
+        moved[a] = (moved[a] + count) % max(x.shape[a], 1)
+    halves = [
+        [(slice(count, None), slice(None, x.shape[a] - count)),
+         (slice(None, count), slice(x.shape[a] - count, None))]
+        for a, count in moved.items()
+    ]  # fmt: skip
+    for parts in itertools.product(*halves):
+        to, source = [slice(None)] * x.ndim, [slice(None)] * x.ndim
+        for a, (here, there) in zip(moved, parts, strict=True):
+            to[a], source[a] = here, there
+        out[tuple(to)] = x[tuple(source)]
 
 
 def turned(

@@ -8,11 +8,9 @@ from typing import Any
 import click
 import numpy as np
 
-from oneiro.kernels.dispatch import PRECISIONS
-
 from .. import load
 from ..error import ArgumentError
-from ..executor import suits
+from ..executor import PRECISIONS, suits
 from ..net import Net
 from ..preprocess import PRESETS, WAY, Preprocess
 from ..recipe import Recipe

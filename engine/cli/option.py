@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from oneiro.kernels import crew
-from oneiro.kernels.dispatch import DEVICES, PRECISIONS
+from oneiro.kernels.dispatch import DEVICES
 
-from ..executor import EXECUTORS
+from ..executor import EXECUTORS, PRECISIONS
 from ..importer.layout import LAYOUTS
 from ..preprocess import PRESETS
 from ..sidecar import sides

@@ -22,10 +22,11 @@ from oneiro.kernels.tail import Tail
 
 from . import session
 from .call import arguments, filled, made, symbols
-from .fusion import Joined, expression, is_expression
+from .fusion import is_expression
 from .memory import Memory, Step, is_join, read
 from .schedule import Segment
 from .tail import Tailed
+from .total import Total, taken_apart
 
 Run = Callable[[], Any]
 
@@ -107,15 +108,16 @@ def loop(call: Call, arrays: Mapping[str, Array]) -> Run | None:
     """Functions of each element as a compiled loop; None where there is none."""
     from oneiro.kernels import pointwise_numba
 
+    out = arrays[call.results[0].name]
+    if isinstance(call.function, Total):
+        values = filled(call.args[0], arrays)
+        return pointwise_numba.total(call.function.steps, out, values, call.function.mean)
     if not is_expression(call):
         return None
-    if isinstance(call.function, Joined):
-        steps, operands = call.function.behind, call.args[2]
-    else:
-        steps, operands = expression([call], {0}, None)
+    steps, operands = taken_apart(call)
     if not pointwise_numba.can(steps):
         return None
-    return pointwise_numba.evaluator(steps, arrays[call.results[0].name], filled(operands, arrays))
+    return pointwise_numba.evaluator(steps, out, filled(operands, arrays))
 
 
 def twin(call: Call, arrays: Mapping[str, Array]) -> Run | None:

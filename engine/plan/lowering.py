@@ -9,11 +9,12 @@ from oneiro.kernels.dispatch import Array
 from oneiro.kernels.symbol import Call
 
 from .fold import Folding
-from .fusion import Joining, joined, parts
+from .fusion import Joined, Joining, joined, parts
 from .placement import placed_in_runtime, regrouped
 from .remake import remade
 from .schedule import Segment, scheduled
 from .tail import tailed
+from .total import totalled
 from .winograd import by_winograd
 
 
@@ -42,4 +43,7 @@ def lowered(
 
     calls = tailed(calls, names, there)
     calls = joined(calls, names, Joining(loops, lambda call, hook: False))
+    calls = totalled(
+        calls, names, lambda call: isinstance(call.function, Joined) or loops(call) is not None
+    )
     return scheduled(calls, names, there, held), held

@@ -272,4 +272,4 @@ def test_launches_of_a_step(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     functions = [launch.function for launch in device.launches if launch.function != "sum_splits"]
     counts = collections.Counter("conv" if f.startswith("conv_") else f for f in functions)
     assert counts == LAUNCHES[name]
-    assert plan.calls[-1].function.__name__ == "5 steps + unroll + 2 steps"
+    assert plan.calls[-1].function.__name__ == "7 steps + unroll"
