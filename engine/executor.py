@@ -22,7 +22,10 @@ NEEDED = ("onnxruntime", "numba")  # by the fast one
 
 def is_installed(name: str) -> bool:
     """Can the package be imported here?"""
-    return importlib.util.find_spec(name) is not None
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # some finders say it so
+        return False
 
 
 def suits(dtype: np.dtype[Any]) -> bool:

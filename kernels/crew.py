@@ -12,7 +12,7 @@ import functools
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -139,16 +139,20 @@ if hasattr(os, "register_at_fork"):
 
 @functools.cache
 def _libraries() -> Any:
-    from threadpoolctl import ThreadpoolController
-
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
     return ThreadpoolController()
 
 
-@contextlib.contextmanager
-def alone() -> Iterator[None]:
+def alone() -> contextlib.AbstractContextManager[Any]:
     """Matrix libraries work in the calling thread: the crew's threads are there already.
 
-    What they round does not depend on a number of threads then.
+    What they round does not depend on a number of threads then. Without threadpoolctl they do as
+    they like.
     """
-    with _libraries().limit(limits=1, user_api="blas"):
-        yield
+    libraries = _libraries()
+    if libraries is None:
+        return contextlib.nullcontext()
+    return libraries.limit(limits=1, user_api="blas")  # type: ignore[no-any-return]

@@ -38,6 +38,7 @@ HOMES = {
 # at the top of a module: what `import oneiro` may need (the command line adds click and rich)
 BASE = {*sys.stdlib_module_names, "numpy", "scipy", "onnx", "google", "PIL", "oneiro"}
 COMMAND_LINE = {"click", "rich"}
+COMPILER = {"numba", "llvmlite"}  # of *_numba.py, which only their twins import
 VAGUE = {"utils", "util", "helpers", "helper", "common", "base", "misc"}
 
 
@@ -121,7 +122,14 @@ def complaints(file: str, source: str) -> Iterator[str]:
             if found.reaches(package) and target != folder and not lives_in(file, files):
                 yield f"{at}: only {', '.join(sorted(files))} may import {package}"
         command_line = lives_in(file, HOMES["click"])
-        allowed = BASE | (COMMAND_LINE if command_line else set())
+        compiled = file == "kernels/jit.py" or where.stem.endswith("_numba")
+        allowed = BASE | (COMMAND_LINE if command_line else COMPILER if compiled else set())
+        if (
+            found.at_top
+            and not compiled
+            and any(n.endswith("_numba") for n in found.name.split("."))
+        ):
+            yield f"{at}: import it in the function that needs it"
         late = root not in allowed or (found.reaches("oneiro.models") and folder == "engine")
         if late and found.at_top:
             yield f"{at}: import it in the function that needs it"
