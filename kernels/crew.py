@@ -155,4 +155,4 @@ def alone() -> contextlib.AbstractContextManager[Any]:
     libraries = _libraries()
     if libraries is None:
         return contextlib.nullcontext()
-    return libraries.limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+    return libraries.limit(limits=1, user_api="blas")

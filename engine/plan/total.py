@@ -26,6 +26,10 @@ class Total:
     def __name__(self) -> str:
         return f"{'mean' if self.mean else 'sum'} of {len(self.steps)} steps"
 
+    def __call__(self, operands: tuple[Any, ...]) -> Any:
+        """Nothing by itself: the fast executor compiles the steps."""
+        raise NotImplementedError(self.__name__)
+
 
 def totalled(
     calls: Sequence[Call], results: Iterable[str], can: Callable[[Call], bool]
