@@ -292,7 +292,7 @@ TRANSLATIONS[np.tril] = functools.partial(triangle, False)
 
 @translates(np.clip)
 def clip(x: Any, low: Any = None, high: Any = None) -> Any:
-    if all(bound is not None and np.ndim(bound) == 0 for bound in (low, high)):
+    if all(bound is not None and getattr(bound, "ndim", 0) == 0 for bound in (low, high)):
         return node("Clip", x, low, high)  # which runtimes put into a convolution
     # ONNX clips by scalars only
     x = x if low is None else node("Max", x, low)
