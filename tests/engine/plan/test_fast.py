@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from oneiro import Net, Plan, Preprocess, dream_step
+from oneiro import ModelError, Net, Plan, Preprocess, dream_step
 from oneiro.ascent import image_gradient
 from oneiro.kernels import crew
 from oneiro.kernels.conv import conv
@@ -103,6 +103,22 @@ def test_sizes(nets: Callable[..., tuple[Net, str]], size: tuple[int, int]) -> N
     net, end = nets("branches")
     found = errors(net, gradient(end, "gradient"), 1, size)
     assert max(found.values()) < 1e-5, found
+
+
+@pytest.mark.parametrize("name", ["branches", "mobile", "pools", "resize"])
+def test_the_smallest_sizes(nets: Callable[..., tuple[Net, str]], name: str) -> None:
+    """As small as the network itself takes them."""
+    net, end = nets(name)
+    taken = 0
+    for size in [(1, 1), (1, 2), (2, 1), (3, 2), (4, 7), (6, 5)]:
+        try:
+            net.forward({net.input: pictures(net, 1, size, 0)}, end=end)
+        except ModelError:
+            continue
+        found = errors(net, gradient(end, "gradient"), 1, size)
+        assert max(found.values()) < 1e-5 or net.blobs[end].data.size == 0, (size, found)
+        taken += 1
+    assert taken > 1
 
 
 def test_sessions_serve_all_sizes(nets: Callable[..., tuple[Net, str]]) -> None:
