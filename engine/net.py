@@ -108,7 +108,7 @@ class Net:
             executor=executor,
         )
         self.executor = chosen_executor(executor, self.dtype)
-        self.precision = self.device.precision if self.device else on_host(precision)
+        self.on_host = precision if precision == "auto" else "exact"  # it knows no fewer bits
         self.sessions: dict[Any, Any] = {}  # of onnxruntime, which Plans of all sizes share
         self.model = read_model(path, self.dtype, layout, max_bytes, weights_dir)
         self.nodes: list[Node] = self.model.nodes
@@ -142,6 +142,11 @@ class Net:
         """Channels of the picture, three where the file does not say."""
         sizes = self.model.inputs[self.input][1]
         return (sizes[1] if len(sizes) == 4 else None) or 3
+
+    @property
+    def precision(self) -> str:
+        """How convolutions multiply."""
+        return self.device.precision if self.device else self.on_host
 
     @property
     def params(self) -> dict[str, list[Array]]:
@@ -598,11 +603,6 @@ def warn_if_idle(rules: Mapping[str, str], passed: Sequence[Node]) -> None:
         names = " and ".join(sorted(set(rules.values())))
         text = f"acted on 0 of {len(activations)} activations: this is the plain gradient"
         warnings.warn(f"rule {names} {text}", RuleWarning, stacklevel=3)
-
-
-def on_host(precision: str) -> str:
-    """The precision on the CPU, which knows no fewer bits."""
-    return "auto" if precision == "auto" else "exact"
 
 
 def chosen_device(name: str, dtype: np.dtype[Any], precision: str) -> Device | None:

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import itertools
 import os
+import queue
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -51,7 +52,8 @@ class Job:
         self.pieces = pieces
         self.taken = itertools.count()  # as it is written in C, no two threads get the same number
         self.finished = itertools.count(1)
-        self.done = threading.Event()
+        self.done = threading.Lock()  # held until all are
+        self.done.acquire()
         self.error: BaseException | None = None
 
     def help(self) -> None:
@@ -63,7 +65,7 @@ class Job:
             except BaseException as error:
                 self.error = error
             if next(self.finished) == self.pieces:
-                self.done.set()
+                self.done.release()
 
 
 class Crew:
@@ -71,8 +73,8 @@ class Crew:
 
     def __init__(self) -> None:
         self.starting = threading.Lock()
-        self.calls: list[threading.Semaphore] = []
-        self.job: Job | None = None
+        self.helpers = 0
+        self.jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self.inside = threading.local()
 
     def share(self, work: Callable[[int], Any], pieces: int) -> None:
@@ -85,38 +87,32 @@ class Crew:
             for piece in range(pieces):
                 work(piece)
             return
+        self.start(helpers)
         job = Job(work, pieces)
-        self.job = job  # another thread's job may replace it: it loses helpers, and nothing else
-        for call in self.helpers(helpers):
-            call.release()
+        for _ in range(helpers):
+            self.jobs.put(job)  # a helper that comes late finds it done
         self.inside.job = True
         try:
             job.help()
         finally:
             self.inside.job = False
-        job.done.wait()
-        if self.job is job:
-            self.job = None
+        job.done.acquire()
         if job.error is not None:
             raise job.error
 
-    def helpers(self, count: int) -> list[threading.Semaphore]:
-        if len(self.calls) < count:
-            with self.starting:
-                while len(self.calls) < count:
-                    call = threading.Semaphore(0)
-                    threading.Thread(target=self.serve, args=(call,), daemon=True).start()
-                    self.calls.append(call)
-        return self.calls[:count]
+    def start(self, count: int) -> None:
+        """Let there be `count` helpers."""
+        with self.starting:
+            while self.helpers < count:
+                threading.Thread(target=self.serve, daemon=True).start()
+                self.helpers += 1
 
-    def serve(self, call: threading.Semaphore) -> None:
-        """Wait to be called, and help."""
+    def serve(self) -> None:
+        """Wait for jobs, and help."""
         self.inside.job = True
         with np.errstate(all="ignore"):  # as whoever runs kernels has it
-            while call.acquire():
-                job = self.job
-                if job is not None:
-                    job.help()
+            while True:
+                self.jobs.get().help()
 
 
 _crew = Crew()
