@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from oneiro.kernels import crew
 from oneiro.kernels.dispatch import Device, Kernel, Run, is_device, own
 from oneiro.kernels.symbol import Call, Symbol
 
@@ -57,7 +56,7 @@ class Plan:
             return
         # by parts, not by the plan: what is captured would hold it, and memory on a GPU, in a ring
         compute = functools.partial(computed, calls, self.dead, self.constants, self.results)
-        self.run = self.device.captured(compute) if self.device else alone(compute)
+        self.run = self.device.captured(compute) if self.device else compute
 
     def __call__(self, **inputs: Any) -> dict[str, Any]:
         """Run the program; raises ArgumentError for inputs that it was not made for."""
@@ -82,16 +81,6 @@ class Plan:
             return self.device.place(value).astype(dtype, copy=False)
         array = np.asarray(value, dtype)
         return self.device.place(array) if self.device else array
-
-
-def alone(compute: Run) -> Run:
-    """On the host: the matrix library works in one thread beside those of the crew."""
-
-    def run(inputs: dict[str, Any]) -> dict[str, Any]:
-        with crew.alone():
-            return compute(inputs)
-
-    return run
 
 
 def computed(
