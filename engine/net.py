@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from oneiro.kernels import crew
 from oneiro.kernels.dispatch import (
     DEVICES,
     Array,
@@ -390,7 +391,8 @@ class Net:
     def run(self, node: Node, function: Callable[..., Any], args: list[Any]) -> tuple[Any, ...]:
         """What a layer makes, as a tuple; its errors named after it."""
         try:
-            with np.errstate(all="ignore"):  # what is not finite shows itself in what comes out
+            # what is not finite shows itself in what comes out
+            with crew.alone(), np.errstate(all="ignore"):
                 result = function(*args)
         except NoValueError as error:
             text = f"{self.model.name}: layer {node.name!r} ({node.layer.kind}): {error}"

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from . import conv_cuda
+from .conv_numpy import product, product_backward
 from .dispatch import Array, Case, kernel
 from .pointwise import NONE, Epilogue
 from .symbol import Shape, cut, known, node
-from .window import Window, padded, padded_shape, sliding_window, unpadded
-
-STRIP = 1 << 19  # elements of the matrix that one GEMM multiplies: it should stay in the cache
+from .window import Window, sliding_window
 
 
 @kernel
@@ -23,32 +22,18 @@ def conv(x: Array, w: Array, b: Array | None, window: Window, group: int) -> Arr
 
     x is (n, c, ...), w is (o, c / group, *kernel), b is (o,) or None.
     """
-    counts = window.sizes(x.shape[2:])
-    x = padded(x, window, 0)
-    filters = as_matrices(w, group)
-    y = np.empty((x.shape[0], w.shape[0], *counts), x.dtype)
-    for image, result in zip(x, y, strict=True):
-        flat = result.reshape(group, w.shape[0] // group, math.prod(counts))
-        for rows, places in strips(w, group, counts):
-            columns = patches(image, window, counts, rows).reshape(group, filters.shape[2], -1)
-            np.matmul(filters, columns, out=flat[:, :, places])
-    return y if b is None else y + over_channels(b, window)
+    y = np.empty((x.shape[0], w.shape[0], *window.sizes(x.shape[2:])), x.dtype)
+    product(y, x, w.reshape(group, w.shape[0] // group, math.prod(w.shape[1:])), b, window)
+    return y
 
 
 @kernel
 def conv_backward(dy: Array, w: Array, shape: Shape, window: Window, group: int) -> Array:
     """The adjoint of conv in x of `shape`: an output spreads over the window it was read from."""
-    spatial = shape[2:]
-    counts = dy.shape[2:]
-    filters = as_matrices(w, group).transpose(0, 2, 1)
-    dx = np.zeros(padded_shape(shape, window), dy.dtype)
-    for diff, result in zip(dy, dx, strict=True):
-        flat = diff.reshape(group, w.shape[0] // group, math.prod(counts))
-        for rows, places in strips(w, group, counts):
-            columns = filters @ flat[:, :, places]
-            part = (rows.stop - rows.start, *counts[1:])
-            spread(result, columns.reshape(shape[1], *window.kernel, *part), window, rows)
-    return unpadded(dx, window, spatial)
+    dx = np.empty(shape, dy.dtype)
+    filters = w.reshape(group, w.shape[0] // group, shape[1] // group, *window.kernel)
+    product_backward(dx, dy, filters, window)
+    return dx
 
 
 def filters_backward(dy: Array, x: Array, shape: Shape, window: Window, group: int) -> Array:
@@ -68,52 +53,6 @@ def filters_backward(dy: Array, x: Array, shape: Shape, window: Window, group: i
     sliding = Window(counts, window.dilations, window.pads, window.strides)
     dw = conv(images, by, None, sliding, group).transpose(1, 0, *axes)
     return dw[(slice(None), slice(None), *(slice(size) for size in shape[2:]))]
-
-
-def as_matrices(w: Array, group: int) -> Array:
-    """Filters as (group, filters of a group, elements of a filter)."""
-    return w.reshape(group, w.shape[0] // group, math.prod(w.shape[1:]))
-
-
-def over_channels(b: Array, window: Window) -> Array:
-    """A value for each channel, ready to meet (n, c, ...)."""
-    return b.reshape(-1, *(1,) * window.rank)
-
-
-def strips(w: Array, group: int, counts: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
-    """The result cut into rows whose patches make a matrix of about STRIP elements.
-
-    Yields rows, and the same as places of the flattened result. The borders depend on shapes
-    alone, so that the same call always rounds alike.
-    """
-    row = math.prod(counts[1:])
-    step = max(1, STRIP // (group * math.prod(w.shape[1:]) * row))
-    for start in range(0, counts[0], step):
-        stop = min(start + step, counts[0])
-        yield slice(start, stop), slice(start * row, stop * row)
-
-
-def patches(image: Array, window: Window, counts: tuple[int, ...], rows: slice) -> Array:
-    """What the windows of these result rows see, (c, *kernel, rows, ...); no copy for 1x1."""
-    first = window.strides[0] * rows.start
-    counts = (rows.stop - rows.start, *counts[1:])
-    image = image[:, first:]
-    sweeps = window.offsets(counts)
-    if math.prod(window.kernel) == 1:
-        ((_, sweep),) = sweeps
-        return image[sweep[1:]]
-    result = np.empty((image.shape[0], *window.kernel, *counts), image.dtype)
-    for place, sweep in sweeps:
-        result[(slice(None), *place)] = image[sweep[1:]]
-    return result
-
-
-def spread(image: Array, columns: Array, window: Window, rows: slice) -> None:
-    """Add patches back to where `patches` read them."""
-    counts = columns.shape[1 + window.rank :]
-    image = image[:, window.strides[0] * rows.start :]
-    for place, sweep in window.offsets(counts):
-        image[sweep[1:]] += columns[(slice(None), *place)]
 
 
 @conv.onnx

@@ -7,16 +7,17 @@ have the same bits for any number of them.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
+import math
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 _asked: int | None = None
 
@@ -118,15 +119,26 @@ class Crew:
 _crew = Crew()
 
 
-def share(work: Callable[[int], Any], pieces: int) -> None:
-    """work(0) ... work(pieces - 1), shared by the crew; the first error of a piece is raised."""
-    _crew.share(work, pieces)
+WAKING = 400e3  # nanoseconds of work that are worth waking threads for
+
+
+def share(work: Callable[[int], Any], pieces: int, taken: float = WAKING) -> None:
+    """work(0) ... work(pieces - 1), shared by the crew; the first error of a piece is raised.
+
+    All that takes about `taken` nanoseconds: nobody is woken for a little.
+    """
+    if taken < WAKING:
+        for piece in range(pieces):
+            work(piece)
+    else:
+        _crew.share(work, pieces)
 
 
 def _forget() -> None:
-    """A forked process has no helpers."""
-    global _crew
+    """A forked process has no helpers, and nobody else is inside."""
+    global _crew, _alone
     _crew = Crew()
+    _alone = Alone()
 
 
 if hasattr(os, "register_at_fork"):
@@ -134,21 +146,72 @@ if hasattr(os, "register_at_fork"):
 
 
 @functools.cache
-def _libraries() -> Any:
+def _libraries() -> list[Any]:
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:
-        return None
-    return ThreadpoolController()
+        return []
+    found: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
+    return found
 
 
-def alone() -> contextlib.AbstractContextManager[Any]:
+class Alone:
+    """Matrix libraries in one thread for as long as anybody is inside: it may be entered again."""
+
+    def __init__(self) -> None:
+        self.changing = threading.Lock()
+        self.inside = 0
+        self.before: list[int] = []  # the threads of each library
+
+    def __enter__(self) -> None:
+        with self.changing:
+            self.inside += 1
+            if self.inside == 1:
+                self.before = [library.get_num_threads() for library in _libraries()]
+                for library in _libraries():
+                    library.set_num_threads(1)
+
+    def __exit__(self, *error: object) -> None:
+        with self.changing:
+            self.inside -= 1
+            if self.inside == 0:
+                for library, count in zip(_libraries(), self.before, strict=True):
+                    library.set_num_threads(count)
+
+
+_alone = Alone()
+
+
+def alone() -> Alone:
     """Matrix libraries work in the calling thread: the crew's threads are there already.
 
     What they round does not depend on a number of threads then. Without threadpoolctl they do as
     they like.
     """
-    libraries = _libraries()
-    if libraries is None:
-        return contextlib.nullcontext()
-    return libraries.limit(limits=1, user_api="blas")
+    return _alone
+
+
+def part(size: int, count: int, k: int) -> slice:
+    """The k-th of `count` parts of `size` things, as even as can be."""
+    return slice(k * size // count, (k + 1) * size // count)
+
+
+KEPT = 1 << 23  # bytes of an array that a thread keeps
+
+_scratch = threading.local()
+
+
+def scratch(name: str, shape: Sequence[int], dtype: Any) -> npt.NDArray[Any]:
+    """An array that this thread has for itself until it asks for one of that name again.
+
+    It holds anything. Its memory is the same each time, and so in the cache already.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size > KEPT:
+        return np.empty(shape, dtype)
+    held = getattr(_scratch, name, None)
+    if held is None or held.size < size:
+        held = np.empty(size, np.uint8)
+        setattr(_scratch, name, held)
+    array: npt.NDArray[Any] = held[:size].view(dtype).reshape(shape)
+    return array

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from . import lrn_numpy
 from .array import DeviceArray, channels_last, laid_out
 from .dispatch import Array, Case, kernel
 from .line import THREADS
@@ -42,9 +43,9 @@ def lrn(x: Array, size: int, alpha: float, beta: float, bias: float) -> tuple[Ar
     y = x * scale ** -beta, scale = bias + alpha / size * (sum of x**2 over `size` channels), all
     (n, c, ...). Returns y, scale, and scale ** -beta; the last two for the way back.
     """
-    scale = bias + alpha / size * channel_sum(x * x, *reach(size))
-    shrink = scale**-beta
-    return x * shrink, scale, shrink
+    y, scale, shrink = (np.empty(x.shape, x.dtype) for _ in range(3))
+    lrn_numpy.lrn(y, scale, shrink, x, reach(size), alpha / size, beta, bias)
+    return y, scale, shrink
 
 
 @kernel
@@ -52,9 +53,10 @@ def lrn_backward(
     dy: Array, x: Array, scale: Array, shrink: Array, size: int, alpha: float, beta: float
 ) -> Array:
     """The gradient in x, of which lrn made `scale` and `shrink`."""
-    before, after = reach(size)
-    shared = channel_sum(dy * x * shrink / scale, after, before)
-    return dy * shrink - (2 * alpha * beta / size) * x * shared
+    dx = np.empty(x.shape, dy.dtype)
+    gain = 2 * alpha * beta / size
+    lrn_numpy.lrn_backward(dx, dy, x, scale, shrink, reach(size)[::-1], gain)
+    return dx
 
 
 @kernel
@@ -85,6 +87,22 @@ def _(x: Array, before: int, after: int) -> Array:
     band = ((distance <= before) & (distance >= -after)).astype(x.dtype)
     filters = band.reshape(channels, channels, *(1,) * (x.ndim - 2))
     return node("Conv", x, filters, dims=known(x.shape))
+
+
+@lrn.onnx
+def _(x: Array, size: int, alpha: float, beta: float, bias: float) -> tuple[Array, Array, Array]:
+    scale = bias + alpha / size * channel_sum(x * x, *reach(size))
+    shrink = scale**-beta
+    return x * shrink, scale, shrink
+
+
+@lrn_backward.onnx
+def _(
+    dy: Array, x: Array, scale: Array, shrink: Array, size: int, alpha: float, beta: float
+) -> Array:
+    before, after = reach(size)
+    shared = channel_sum(dy * x * shrink / scale, after, before)
+    return dy * shrink - (2 * alpha * beta / size) * x * shared
 
 
 @channel_sum.cuda

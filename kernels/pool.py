@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from . import pool_numpy
 from .array import DeviceArray, dense, empty
 from .conv import conv, conv_backward
 from .dispatch import Array, Case, kernel
@@ -34,49 +35,10 @@ def max_pool(x: Array, window: Window) -> tuple[Array, Array]:
 
     x is (n, c, ...); the first of equal values wins, in the order of memory.
     """
-    counts = window.sizes(x.shape[2:])
-    full = padded(x, window, -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min)
-    first, *others = (sweep for _, sweep in window.offsets(counts))
-    y = full[first].copy()
-    value = np.empty_like(y)
-    larger = np.empty(y.shape, bool)
-    # the winner's number within the window: small integers, as this is bound by memory
-    place = np.empty(y.shape, np.uint8 if len(others) < 256 else np.uint32)
-    place[...] = entries(window, counts)
-    for k, sweep in enumerate(others, 1):
-        np.copyto(value, full[sweep])  # the strided read once, for two operations
-        np.greater(value, y, out=larger)
-        np.maximum(place, np.multiply(larger, k, dtype=place.dtype), out=place)
-        np.maximum(y, value, out=y)
-    return y, flat_index(place, x.shape, window)
-
-
-def entries(window: Window, counts: tuple[int, ...]) -> Array:
-    """The number of each window's first place inside the picture: before it there is padding."""
-    numbers = np.zeros((), int)
-    for count, length, stride, dilation, before in zip(
-        counts, window.kernel, window.strides, window.dilations, window.before, strict=True
-    ):
-        outside = np.maximum(before - np.arange(count) * stride, 0)
-        numbers = np.add.outer(numbers * length, -(-outside // dilation))
-    return numbers
-
-
-def flat_index(place: Array, shape: Shape, window: Window) -> Array:
-    """Numbers within windows as places in the whole array of `shape`."""
-    strides = [math.prod(shape[axis + 1 :]) for axis in range(2, len(shape))]
-    within = [
-        sum(i * dilation * stride for i, dilation, stride in zip(k, window.dilations, strides))
-        for k in np.ndindex(*window.kernel)
-    ]
-    index = np.array(within)[place]
-    index += np.arange(shape[0] * shape[1]).reshape(*shape[:2], *(1,) * window.rank) * (
-        math.prod(shape[2:])
-    )
-    for axis, stride in enumerate(strides):
-        starts = np.arange(place.shape[2 + axis]) * window.strides[axis] - window.before[axis]
-        index += (starts * stride).reshape(-1, *(1,) * (window.rank - 1 - axis))
-    return index
+    shape = (*x.shape[:2], *window.sizes(x.shape[2:]))
+    y, where = np.empty(shape, x.dtype), np.empty(shape, np.int64)
+    pool_numpy.max_pool(y, where, x, window)
+    return y, where
 
 
 @kernel
@@ -86,9 +48,9 @@ def max_pool_backward(dy: Array, where: Array, shape: Shape, window: Window) -> 
     `where` says it all. The window is for who asks the other way round: which outputs, of the few
     that saw it, an input went to.
     """
-    dx = np.zeros(math.prod(shape), dy.dtype)
-    np.add.at(dx, where.reshape(-1), dy.reshape(-1))
-    return dx.reshape(shape)
+    dx = np.empty(shape, dy.dtype)
+    pool_numpy.max_pool_backward(dx, dy, where)
+    return dx
 
 
 @kernel

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from oneiro.kernels import crew
 from oneiro.kernels.dispatch import Device, Kernel, Run, is_device, own
 from oneiro.kernels.symbol import Call, Symbol
 
@@ -92,10 +93,11 @@ def computed(
 ) -> dict[str, Any]:
     """The results, call by call; `dead` names what nobody reads after each of them."""
     values = {**constants, **inputs}
-    for call, names in zip(calls, dead, strict=True):
-        run(call, values)
-        for name in names:
-            del values[name]
+    with crew.alone():
+        for call, names in zip(calls, dead, strict=True):
+            run(call, values)
+            for name in names:
+                del values[name]
     return {
         # a constant of the net is handed out as a copy
         name: own(values[s.name]) if s.name in constants else values[s.name]

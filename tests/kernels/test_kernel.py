@@ -176,17 +176,6 @@ def test_cumulative_sum_is_the_adjoint_of_its_mirror() -> None:
         np.testing.assert_allclose(left, inner(cumulative_sum(dy, axis, exclusive, not reverse), x))
 
 
-def test_conv_is_the_same_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the matrix of patches is cut changes nothing but the last bit."""
-    for x, w, b, window, group in drawn(conv, np.float64):
-        y = conv(x, w, b, window, group)
-        dx = conv_backward(y, w, x.shape, window, group)
-        monkeypatch.setattr("oneiro.kernels.conv.STRIP", 200)
-        np.testing.assert_allclose(conv(x, w, b, window, group), y, atol=1e-12)
-        np.testing.assert_allclose(conv_backward(y, w, x.shape, window, group), dx, atol=1e-12)
-        monkeypatch.undo()
-
-
 def test_first_of_equal_maxima_wins() -> None:
     from oneiro.kernels.window import sliding_window
 
