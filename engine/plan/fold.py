@@ -26,7 +26,7 @@ class Folding:
         self.constants = dict(constants)
         self.kept = set(results)
         self.calls: list[Call | None] = list(calls)
-        self.count = 0
+        self.found: dict[tuple[str, bytes], Symbol] = {}  # filters, by their names and factors
         self.reading = readers(call for call in self.calls if call)
         self.making: dict[str, int] = {}
         for k, call in enumerate(self.calls):
@@ -64,8 +64,7 @@ class Folding:
                 return None
             bias = np.zeros(len(filters)) if bias is None else bias.astype(np.float64)
             if call.function is np.multiply:
-                filters = filters * by.reshape(-1, *(1,) * (filters.ndim - 1))
-                args = (x, self.named(filters, w), self.named(bias * by, w), window, group)
+                args = (x, self.by_outputs(w, filters, by), self.named(bias * by, w), window, group)
             elif call.function is np.add:
                 args = (x, w, self.named(bias + by, w), window, group)
             else:
@@ -104,10 +103,18 @@ class Folding:
             readings.remove(next(r for r in readings))
             if not readings and dy.name not in self.kept:
                 self.calls[k] = None  # type: ignore[index]
-            scaled = filters * by.reshape(-1, *(1,) * (filters.ndim - 1))
             self.reading[x.name].append(-1)
-            return Call(conv_backward, (x, self.named(scaled, w), *rest), {}, call.results)
+            return Call(
+                conv_backward, (x, self.by_outputs(w, filters, by), *rest), {}, call.results
+            )
         return None
+
+    def by_outputs(self, w: Symbol, filters: Array, by: Array) -> Symbol:
+        """Filters w by a factor for each of their outputs: one array for both ways."""
+        key = w.name, by.tobytes()
+        if key not in self.found:
+            self.found[key] = self.named(filters * by.reshape(-1, *(1,) * (filters.ndim - 1)), w)
+        return self.found[key]
 
     def constant(self, arg: Any) -> Array | None:
         """A constant in float64; None for what is none."""
@@ -123,8 +130,8 @@ class Folding:
 
     def named(self, array: Array, like: Symbol) -> Symbol:
         """A new constant."""
-        self.count += 1
-        symbol = Symbol(like.graph, f"{like.name}/folded{self.count}", like.dtype, array.shape)
+        name = f"{like.name}/folded{len(self.constants)}"
+        symbol = Symbol(like.graph, name, like.dtype, array.shape)
         self.constants[symbol.name] = np.ascontiguousarray(array, like.dtype)
         return symbol
 

@@ -8,6 +8,7 @@ from typing import Any
 from oneiro.kernels.dispatch import Array
 from oneiro.kernels.symbol import Call
 
+from .call import arguments, reads
 from .fold import Folding
 from .fusion import Joined, Joining, joined, parts
 from .placement import placed_in_runtime, regrouped
@@ -21,7 +22,7 @@ from .winograd import by_winograd
 def lowered(
     calls: Sequence[Call], constants: dict[str, Array], results: Iterable[str], precision: str
 ) -> tuple[list[Call | Segment], dict[str, Array]]:
-    """Calls as steps of the fast executor, and the constants with folded filters among them."""
+    """Calls as steps of the fast executor, and the constants that those read."""
     from oneiro.kernels.pointwise_numba import TEXTS, TYPES
 
     names = list(results)
@@ -46,4 +47,6 @@ def lowered(
     calls = totalled(
         calls, names, lambda call: isinstance(call.function, Joined) or loops(call) is not None
     )
-    return scheduled(calls, names, there, held), held
+    steps = scheduled(calls, names, there, held)
+    read = {*names, *(name for call in calls for name in reads(arguments(call)))}
+    return steps, {name: value for name, value in held.items() if name in read}
