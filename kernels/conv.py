@@ -68,12 +68,9 @@ def _(dy: Array, w: Array, shape: Shape, window: Window, group: int) -> Array:
     fits = all(pad <= far for pad, far in zip(window.pads, reach * 2, strict=True))
     if set(window.strides) == {1} and fits:
         # a convolution by the mirrored filters, which runtimes do far faster than ConvTranspose
-        mirrored = swapped(w, group)
-        if math.prod(window.kernel) > 1:
-            mirrored = mirrored[(slice(None), slice(None), *[slice(None, None, -1)] * window.rank)]
         back = [far - pad for far, pad in zip(reach * 2, window.pads, strict=True)]
         attributes = window._replace(pads=tuple(back)).attributes()
-        return node("Conv", dy, mirrored, group=group, **attributes, dims=known(shape))
+        return node("Conv", dy, mirrored(w, group), group=group, **attributes, dims=known(shape))
     # The strides may leave elements at the far end that no window reads: ask for all of them,
     # then cut at the true size. That is right for any size, known or not.
     attributes = window._replace(pads=(*window.before, *(0,) * window.rank)).attributes()
@@ -112,12 +109,15 @@ def _(
     return conv_cuda.conv_backward(dy, w, shape, window, group, epilogue)
 
 
-def swapped(w: Array, group: int) -> Array:
-    """Filters with inputs and outputs exchanged inside each group."""
+def mirrored(w: Array, group: int) -> Array:
+    """The filters of the adjoint: inputs and outputs exchanged inside each group, taps turned."""
     outputs, inputs, *kernel = w.shape
     axes = range(3, 3 + len(kernel))
     grouped = w.reshape(group, outputs // group, inputs, *kernel).transpose(0, 2, 1, *axes)
-    return grouped.reshape(group * inputs, outputs // group, *kernel)
+    swapped = grouped.reshape(group * inputs, outputs // group, *kernel)
+    if math.prod(kernel) == 1:
+        return swapped
+    return swapped[(slice(None), slice(None), *[slice(None, None, -1)] * len(kernel))]
 
 
 WINDOWS = [

@@ -196,7 +196,8 @@ def part(size: int, count: int, k: int) -> slice:
     return slice(k * size // count, (k + 1) * size // count)
 
 
-KEPT = 1 << 23  # bytes of an array that a thread keeps
+KEPT = 1 << 24  # bytes of an array that a thread keeps
+ALIGNMENT = 64  # bytes: a line of the cache, and a vector
 
 _scratch = threading.local()
 
@@ -204,14 +205,16 @@ _scratch = threading.local()
 def scratch(name: str, shape: Sequence[int], dtype: Any) -> npt.NDArray[Any]:
     """An array that this thread has for itself until it asks for one of that name again.
 
-    It holds anything. Its memory is the same each time, and so in the cache already.
+    It holds anything. Its memory is the same each time, and so in the cache already: fresh memory
+    would cost more than the work.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size > KEPT:
-        return np.empty(shape, dtype)
     held = getattr(_scratch, name, None)
     if held is None or held.size < size:
-        held = np.empty(size, np.uint8)
-        setattr(_scratch, name, held)
+        raw = np.empty(size + ALIGNMENT, np.uint8)
+        first = -raw.ctypes.data % ALIGNMENT
+        held = raw[first : first + size]
+        if size <= KEPT:
+            setattr(_scratch, name, held)
     array: npt.NDArray[Any] = held[:size].view(dtype).reshape(shape)
     return array

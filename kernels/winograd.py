@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -39,11 +38,6 @@ def transformed(w: Array) -> Array:
         part = g @ w[block * ROWS : (block + 1) * ROWS].astype(np.float64) @ g.T
         here[..., : len(part)] = part.reshape(-1, c, 36).T
     return u
-
-
-def mirrored(w: Array) -> Array:
-    """The filters of the adjoint, a convolution with pads of 2 - p where this one has p."""
-    return w[:, :, ::-1, ::-1].swapaxes(0, 1)
 
 
 def suits(shape: Sequence[int], filters: Sequence[int], window: Window, group: int) -> bool:
@@ -147,7 +141,8 @@ class Convolution:
         meet in the same few places of the cache.
         """
         lanes = self.code.LANES
-        return kept.array("values", 36 * (-(-count // lanes) * lanes * self.inputs[0] + lanes))
+        size = 36 * (-(-count // lanes) * lanes * self.inputs[0] + lanes)
+        return crew.scratch("values", (size,), np.float32)
 
     def enter(
         self, values: Array, begin: int, channels: tuple[int, int], first: int, count: int
@@ -155,8 +150,11 @@ class Convolution:
         """Compute them for some channels of a group, the tiles behind `begin` others."""
         self.code.enter(
             values, values.size // 36, begin, self.x, self.inputs, channels, first, count,
-            self.tiles, self.corner, kept.array("scratch", self.code.SCRATCH),
+            self.tiles, self.corner, self.scratch(),
         )  # fmt: skip
+
+    def scratch(self) -> Array:
+        return crew.scratch("tiles", (self.code.SCRATCH,), np.float32)
 
     def leave(
         self, values: Array, begin: int, blocks: tuple[int, int], first: int, count: int
@@ -165,7 +163,7 @@ class Convolution:
         self.code.leave(
             self.out, self.outputs, blocks, first, count, self.tiles, self.u, values,
             values.size // 36, begin, self.inputs[0], self.bias, *self.tail,
-            kept.array("scratch", self.code.SCRATCH),
+            self.scratch(),
         )  # fmt: skip
 
 
@@ -173,22 +171,6 @@ def steps(size: int, most: int) -> list[tuple[int, int]]:
     """[0, size) in steps of at most that many, or of one."""
     step = max(most, 1)
     return [(start, min(size, start + step)) for start in range(0, size, step)]
-
-
-class Kept(threading.local):
-    """Arrays that each thread keeps for itself: fresh memory would cost more than the work."""
-
-    def array(self, name: str, size: int) -> Array:
-        """One of `size` elements, which starts where a line of the cache does."""
-        array: Array | None = getattr(self, name, None)
-        if array is None or array.size < size:
-            raw = np.empty(size + 16, np.float32)
-            array = raw[-raw.ctypes.data // 4 % 16 :]
-            setattr(self, name, array)
-        return array[:size]
-
-
-kept = Kept()
 
 
 @kernel

@@ -51,7 +51,9 @@ def tailed(calls: Sequence[Call], results: Iterable[str], elsewhere: set[str]) -
         last, tail = k, Tail()
         while (here := calls[last].results[0]).name not in kept:
             readings = reading.get(here.name, [])
-            if len(readings) != 1 or calls[readings[0]].results[0].name in elsewhere:
+            if len(readings) != 1 or readings[0] in gone | merged.keys():
+                break  # of the parts of a sum, one takes the others along
+            if calls[readings[0]].results[0].name in elsewhere:
                 break
             longer = extended(tail, calls[readings[0]], here)
             if longer is None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from oneiro.kernels.conv import conv, conv_backward
+from oneiro.kernels.conv import conv, conv_backward, mirrored
 from oneiro.kernels.dispatch import Array
 from oneiro.kernels.symbol import Call, Symbol
-from oneiro.kernels.winograd import mirrored, suits, transformed, winograd
+from oneiro.kernels.winograd import suits, transformed, winograd
 
 
 def by_winograd(
@@ -33,7 +33,7 @@ def by_winograd(
             if w.name in constants and group == 1 and window.kernel == (3, 3):
                 back = window._replace(pads=tuple(2 - pad for pad in window.pads))
                 turned = Symbol(w.graph, f"{w.name}/mirrored", w.dtype, swapped(w.dims))
-                held.setdefault(turned.name, mirrored(constants[w.name]))
+                held.setdefault(turned.name, mirrored(constants[w.name], group))
                 made = replaced(call, dy, turned, None, back, group, held)
         found.append(made or call)
     return found, held

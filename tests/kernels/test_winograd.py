@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("numba", reason="needs numba (pip install 'oneiro[cpu]')")
 
 from oneiro.kernels import crew, winograd, winograd_numba
-from oneiro.kernels.conv import conv, conv_backward
+from oneiro.kernels.conv import conv, conv_backward, mirrored
 from oneiro.kernels.dispatch import Array
 from oneiro.kernels.tail import NOTHING, Tail
 from oneiro.kernels.window import Window, sliding_window
@@ -93,7 +93,7 @@ def test_mirrored_filters_are_the_adjoint(pads: tuple[int, int, int, int]) -> No
     dy = drawn((2, 9, *window(pads).sizes(shape[2:])))
     expected = conv_backward.specification(*wide(dy, w), shape, window(pads), 1)
     back = tuple(2 - pad for pad in pads)
-    assert_close(convolved(dy, winograd.mirrored(w), None, back), expected)
+    assert_close(convolved(dy, mirrored(w, 1), None, back), expected)
 
 
 def test_any_sharing_by_any_number_of_threads_gives_the_same_bits(
@@ -115,8 +115,8 @@ def test_any_sharing_by_any_number_of_threads_gives_the_same_bits(
 def test_what_no_tile_sees_does_not_matter() -> None:
     x, w = drawn((1, 3, 6, 7)), drawn((4, 3, 3, 3), 1)
     expected = convolved(x, w, None, (1, 1, 1, 1))
-    for name in ("values", "scratch"):
-        winograd.kept.array(name, winograd_numba.SCRATCH)[:] = np.nan
+    for name in ("values", "tiles"):
+        crew.scratch(name, (winograd_numba.SCRATCH,), np.float32)[:] = np.nan
     np.testing.assert_array_equal(convolved(x, w, None, (1, 1, 1, 1)), expected)
 
 

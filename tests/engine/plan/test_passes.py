@@ -240,6 +240,20 @@ def test_a_tail_ends_where_a_value_is_wanted() -> None:
     assert names == ["max_pool_gradient + tail", "relu"]
 
 
+def test_one_part_of_a_sum_takes_the_others_along() -> None:
+    """Each could: the others are made as they are, and what follows the sum is done once."""
+
+    def program(dy: Any, a: Any, b: Any, c: Any) -> Any:
+        parts = [max_pool_gradient(dy, x, OVERLAPPING) for x in (a, b, c)]
+        return relu(parts[0] + parts[1] + parts[2])
+
+    dy = normal(2, 4, *OVERLAPPING.sizes(SHAPE[2:]))
+    traced = Traced(program, dy, *(normal(*SHAPE) for _ in range(3)))
+    calls = tailed(traced.calls, traced.names, set())
+    plain, tail = "max_pool_gradient", "max_pool_gradient + tail"
+    assert sorted(traced.agrees(calls)) == [plain, tail, tail]
+
+
 # What is left out.
 
 
