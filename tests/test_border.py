@@ -21,8 +21,8 @@ TOP_LEVEL = {
 HOMES = {
     "cupy": {"kernels/dispatch.py"},
     "cupyx": {"kernels/dispatch.py"},
-    "onnx": {"engine/importer/", "engine/export.py", "engine/runtime.py"},
-    "google.protobuf": {"engine/importer/", "engine/export.py"},  # onnx's own dependency
+    "onnx": {"engine/importer/", "engine/export/", "engine/runtime.py"},
+    "google.protobuf": {"engine/importer/", "engine/export/"},  # onnx's own dependency
     "cv2": {"engine/methods/segmentation.py"},
     "PIL": {"engine/chart.py", "engine/drawing.py", "engine/image.py"},
     "click": {"engine/cli/", "engine/__main__.py"},

@@ -11,7 +11,7 @@ from oneiro.kernels import crew
 from oneiro.kernels.dispatch import Array
 from oneiro.kernels.symbol import Graph, Symbol
 
-from ..export import segment_bytes
+from ..export.segment import segment_bytes
 from .call import arguments, made, reads
 from .schedule import Segment
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oneiro.export import as_model
+from oneiro.export.writer import as_model
 from oneiro.kernels.blur import gaussian_blur
 from oneiro.kernels.border import SOURCES, extend, extend_backward
 from oneiro.kernels.conv import conv, conv_backward, filters_backward
