@@ -19,6 +19,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 import oneiro
 from oneiro.inspection import inspect
 from oneiro.models import registry
+from oneiro.objective import l2
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
@@ -69,7 +70,7 @@ def prepare(folder: Path, name: str, sizes: Sequence[Size], mobilenet: Path | No
     net.preprocessing = oneiro.Preprocess(128.0)
     work = {}
     for width, height in sizes:
-        step = oneiro.export_step(net, end, size=(height, width))
+        step = oneiro.export(net, "step", {end: l2}, input="net", size=(height, width))
         onnx.save(step, folder / f"{name}-step-{width}x{height}.onnx")
         rows = inspect(net, height, width).rows
         work[f"{width}x{height}"] = sum(row.flops or 0 for row in rows if row.kind == "Conv")

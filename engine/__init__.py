@@ -30,7 +30,7 @@ from .ascent import dream_step, image_gradient
 from .blob import Blob
 from .code import Codes, load_codes
 from .error import ArgumentError, ModelError, OneiroError, PictureError
-from .export import export, export_gradient, export_step
+from .export import export, export_program
 from .image import Picture, load_image, load_recipe, save_image
 from .map import Map
 from .methods.activation import activation_pages, activations
@@ -88,8 +88,7 @@ __all__ = [
     "dream_step",
     "embed",
     "export",
-    "export_gradient",
-    "export_step",
+    "export_program",
     "filters",
     "grad_cam",
     "gradient_input",

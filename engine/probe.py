@@ -33,8 +33,6 @@ OnStep = Callable[[int, int], None]  # gradients that are done, of how many
 
 BATCH = 8  # pictures at a time
 
-MIXING = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum")  # layers that have filters
-
 REDUCES = ("max", "norm", "sum", "colour")
 
 TITLES = {  # of the rules, in captions

@@ -153,7 +153,7 @@ def test_python_from_a_photo_to_files(folder: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "(1, 3, 96, 128)"
-    for name in ("mountains.png", "gradient.onnx", "step.onnx"):
+    for name in ("mountains.png", "guided.onnx", "step.onnx"):
         assert (folder / name).stat().st_size > 1000
 
 
@@ -187,7 +187,7 @@ net = oneiro.load("sinh.onnx")
 x = random.normal(size=(1, 3, 4, 5)).astype(np.float32)
 y = net.forward(data=x)["y"]
 np.testing.assert_allclose(y, np.sinh(x), rtol=1e-5, atol=1e-6)
-oneiro.export_gradient(net, "y")
+oneiro.export(net, "gradient", "y", input="net")
 """
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True

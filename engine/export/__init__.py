@@ -1,5 +1,5 @@
 """A program over a Net as one plain ONNX model: the only folder that writes ONNX."""
 
-from .program import export, export_gradient, export_step
+from .program import export, export_program
 
-__all__ = ["export", "export_gradient", "export_step"]
+__all__ = ["export", "export_program"]

@@ -1,78 +1,101 @@
-"""Programs over a Net as models: any of one's own, the gradient, a step of DeepDream."""
+"""Programs over a Net as models: what can be asked of any net, and programs of one's own."""
 
 from __future__ import annotations
 
 import copy
+import importlib.metadata
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import onnx
 
-from oneiro.kernels.dispatch import Array
-
-from ..ascent import dream_step, image_gradient
 from ..error import ArgumentError
-from ..goal import goal
 from ..net import Net
-from ..objective import Goal, l2
-from ..trace import Input, Program, trace
-from .writer import as_model
+from ..objective import Goal
+from ..preprocess import WAY
+from ..trace import Input, Program, Trace, trace
+from .face import Face, RawFace
+from .question import question
+from .writer import OPSET, as_model
+
+INPUTS = ("picture", "net")
 
 
-def export_gradient(
-    net: Net, end: str, rule: str = "gradient", size: tuple[int, int] | None = None
+def export(
+    net: Net,
+    what: str = "gradient",
+    ends: str | Sequence[str] | Goal = (),
+    *,
+    input: str = "picture",
+    size: tuple[int, int] | None = None,
+    pixels: str = "float32",
+    opset: int = OPSET,
 ) -> onnx.ModelProto:
-    """A model of any picture's gradient of half the sum of squares of the blob `end`.
+    """A model that answers a question about a picture, in standard operators alone.
 
-    Input `data` (n, c, h, w), as the net takes it; outputs `activations`, the data of `end`, and
-    `gradient`, of the shape of `data`. With `size` (h, w) the model takes pictures of that size
-    alone, which some layers need (Resize, auto_pad SAME with strides).
+    `what` is one of
+
+    - "activations": what the blobs `ends` hold;
+    - "gradient", "guided", "deconv": the derivative of a unit of the blob `ends` in the picture,
+      by itself, by guided backprop or by the deconvnet;
+    - "saliency": the largest |derivative| of each pixel's colours, of a class;
+    - "gradcam": the maps of a blob, by default the last, weighted by what a class gains from them;
+    - "step": a step of DeepDream.
+
+    Which unit or class is meant are inputs of the model, of int64: one file serves all; -1 stands
+    for all channels, rows and columns, or the class with the highest score. `ends` such as
+    "NAME:CHANNEL=WEIGHT", several of them, or {blob: objective} settle what is climbed.
+
+    The model takes a picture (1, h, w, 3) of 0..255, RGB, in `pixels` "float32" or "uint8", and
+    prepares it as the net wants it; with `input="net"` it takes what the net takes. With `size`
+    (h, w) it takes pictures of that size alone, which some layers need (Resize, auto_pad SAME with
+    strides) and some runtimes like. Its inputs, its outputs and its recipe are written in it.
+
+    Raises ArgumentError and ModelError.
     """
-
-    def program(net: Net, data: Array) -> dict[str, Any]:
-        _, gradient = image_gradient(net, data, {end: l2}, rule)
-        return {"activations": net.blobs[net.resolve(end)].data, "gradient": gradient}
-
-    return export(net, program, data=(net.dtype, ("n", net.channels, *(size or ("h", "w")))))
-
-
-def export_step(net: Net, end: str | Goal, size: tuple[int, int] | None = None) -> onnx.ModelProto:
-    """A model that takes one picture one DeepDream step further.
-
-    `end` is what deepdream takes, "NAME[:CHANNEL[,ROW,COLUMN]][=WEIGHT]", or {blob: objective}.
-    Inputs: `data` (1, c, h, w), as the net takes it; `shift`, the jitter as two int64 (rows,
-    columns); `step`, a number in 0..255. Outputs: `dream`, and `value`, the objective before the
-    step. `size` is as in export_gradient.
-    """
-    climbed = goal(net, [end]) if isinstance(end, str) else end
-    preprocessing = net.known_preprocessing()
-    bounds = preprocessing.bounds(net.channels, net.dtype)
-    unit = preprocessing.unit(net.channels, net.dtype)
-
-    def program(net: Net, data: Array, shift: Array, step: Array) -> dict[str, Any]:
-        result = dream_step(net, data, shift, step * unit, climbed, bounds)
-        return {"dream": result["x"], "value": result["value"]}
-
-    return export(
-        net,
-        program,
-        data=(net.dtype, (1, net.channels, *(size or ("h", "w")))),
-        shift=(np.int64, (2,)),
-        step=(net.dtype, ()),
-    )
+    named = [ends] if isinstance(ends, str) else ends
+    if input not in INPUTS:
+        raise ArgumentError(f"input is {input!r}; it must be one of {', '.join(INPUTS)}")
+    face = Face(net, size) if input == "net" else RawFace(net, size, pixels)
+    asked = question(net, what, named, face)
+    told = {"what": what, "ends": [*named], "input": input, "size": size, "pixels": pixels}
+    metadata = {"oneiro": json.dumps(origin(net, told))}
+    traced = traced_on_host(net, asked.program, asked.inputs)
+    return as_model(traced, shapes(asked.inputs), asked.docs, metadata, opset)
 
 
-def export(net: Net, program: Program, **inputs: Input) -> onnx.ModelProto:
+def export_program(net: Net, program: Program, **inputs: Input) -> onnx.ModelProto:
     """The model of program(net, **inputs) -> {name: result}, in standard operators.
 
     `inputs` are name=(dtype, shape), where a size that is a string may vary from run to run.
     Blobs keep their names, and their diffs are called `<blob>/diff`. Weights are stored once for
     the way forward and back, as float16 where that loses nothing.
     """
+    return as_model(traced_on_host(net, program, inputs), shapes(inputs))
+
+
+def origin(net: Net, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model was made of: what a recipe says of a picture."""
+    way = net.preprocessing
+    return {
+        "version": importlib.metadata.version("oneiro"),
+        "model": {"name": net.model.name, "sha256": net.model.sha256},
+        "preprocessing": {key: getattr(way, key) for key in WAY} if way else None,
+        "parameters": parameters,
+    }
+
+
+def traced_on_host(net: Net, program: Program, inputs: Mapping[str, Input]) -> Trace:
+    """The trace for a file: without what a device does for its own sake."""
     plain = copy.copy(net)
-    plain.device = None  # what a device does for its own sake is not in the file
+    plain.device = None
     traced = trace(plain, program, inputs)
     for name, result in traced.results.items():
         if name in inputs and result.name != name:
             raise ArgumentError(f"{name!r} is both an input and a result: call them differently")
-    return as_model(traced, {name: shape for name, (_, shape) in inputs.items()})
+    return traced
+
+
+def shapes(inputs: Mapping[str, Input]) -> dict[str, Sequence[int | str]]:
+    return {name: shape for name, (_, shape) in inputs.items()}

@@ -8,19 +8,30 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from oneiro.kernels.dispatch import Array
 from oneiro.kernels.symbol import Operation, Symbol
 
-from ..error import ModelError
+from ..error import ArgumentError, ModelError
 from ..trace import Trace
 
 OPSET = 18
 IR_VERSION = 10  # what runtimes of the last years read
+NOTHING: Mapping[str, Any] = {}
 
 
-def as_model(traced: Trace, shapes: Mapping[str, Sequence[int | str]]) -> onnx.ModelProto:
+def as_model(
+    traced: Trace,
+    shapes: Mapping[str, Sequence[int | str]],
+    docs: Mapping[str, str] = NOTHING,
+    metadata: Mapping[str, str] = NOTHING,
+    opset: int = OPSET,
+) -> onnx.ModelProto:
+    """The model of a trace, whose inputs have these shapes.
+
+    `docs` are texts for inputs and results.
+    """
     graph, results, _ = traced
     names = readable_names(traced)
     nodes, used = alive(graph.nodes, {symbol.name for symbol in results.values()})
@@ -36,23 +47,31 @@ def as_model(traced: Trace, shapes: Mapping[str, Sequence[int | str]]) -> onnx.M
     for name, array in graph.constants.items():
         if name in used:
             store(names.get(name, name), np.asarray(array), casts, tensors)
+    inputs = [value_info(symbol.name, symbol, shapes[symbol.name]) for symbol in graph.inputs]
+    outputs = [value_info(name, symbol, symbol.dims) for name, symbol in results.items()]
+    for info in (*inputs, *outputs):
+        info.doc_string = docs.get(info.name, "")
     model = helper.make_model(
-        helper.make_graph(
-            casts + protos,
-            "oneiro",
-            [value_info(symbol.name, symbol, shapes[symbol.name]) for symbol in graph.inputs],
-            [value_info(name, symbol, symbol.dims) for name, symbol in results.items()],
-            tensors,
-        ),
+        helper.make_graph(casts + protos, "oneiro", inputs, outputs, tensors),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="oneiro",
     )
+    helper.set_model_props(model, dict(metadata))
     try:
+        model = model if opset == OPSET else converted(model, opset)
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ModelError(f"what was traced is no valid ONNX: {error}") from error
     return model
+
+
+def converted(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """The model in operators of another version."""
+    try:
+        return version_converter.convert_version(model, opset)
+    except (RuntimeError, version_converter.ConvertError) as error:
+        raise ArgumentError(f"opset {opset} has no form for all of this model: {error}") from error
 
 
 def readable_names(traced: Trace) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -14,17 +13,15 @@ from oneiro.kernels.relu import relu
 
 from ..ascent import image_gradient
 from ..error import ArgumentError, ModelError
+from ..feature import maps_below
 from ..image import Picture
-from ..layer import Activation
 from ..map import Map, resized
 from ..net import Net
 from ..plan import Plan
-from ..probe import MIXING, Probe
+from ..probe import Probe
 from ..target import Target
 
 log = logging.getLogger(__name__)
-
-FEATURES = ("Conv", "BatchNormalization", "Concat", "Add", "Sum", "Mul")  # beside activations
 
 
 def grad_cam(
@@ -116,22 +113,3 @@ def named_maps(probe: Probe, blob: str | None) -> str:
             f"{blob} holds no maps for it: it is {held}; {', '.join(found[-4:])} do"
         )
     return name
-
-
-def maps_below(net: Net, target: Target, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """Blobs of features, (n, c, h, w), that the target is worked out from, in order.
-
-    Maps that no filters part from the target are its own, place by place: they come only where
-    there are no others.
-    """
-    own: set[str | None] = {target.blob}
-    found: list[str] = []
-    near: list[str] = []
-    for node in reversed(net.between((net.input,), (target.blob,))):
-        if not own.isdisjoint(node.tops) and node.layer.kind not in MIXING:
-            own.update(node.bottoms)
-        name = node.tops[0]
-        makes = node.layer.kind in FEATURES or isinstance(node.layer, Activation)
-        if makes and len(shapes[name]) == 4 and min(shapes[name][2:]) > 1 and name != target.blob:
-            (near if name in own else found).append(name)
-    return (found or near)[::-1]

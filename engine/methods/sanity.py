@@ -17,10 +17,11 @@ from ..chart import chart
 from ..classification import probabilities
 from ..drawing import sheet
 from ..error import ArgumentError, ModelError
+from ..feature import MIXING
 from ..image import Picture
 from ..map import Map
 from ..net import Net
-from ..probe import MIXING, Probe
+from ..probe import Probe
 from ..recipe import make_recipe
 from ..seed import seeded
 from ..target import Target

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from oneiro import ModelError, Net, Picture, Plan, Preprocess, export
+from oneiro import ModelError, Net, Picture, Plan, Preprocess, export_program
 from oneiro.canvas import waves
 from oneiro.climb import Moment, Stage, State, climb, climb_lbfgs, climb_program
 from oneiro.goal import goal
@@ -99,7 +99,7 @@ def test_the_program_exports(net_of: Callable[..., Net]) -> None:
         "t0_shift": (np.int64, (2,)),
         "t1_matrix": (np.float32, (3, 2)),
     }
-    model = export(net, program, **kinds)
+    model = export_program(net, program, **kinds)
     onnx.checker.check_model(model)
     runtime = pytest.importorskip("onnxruntime", reason="it judges what was exported")
     random = np.random.default_rng(0)

@@ -276,7 +276,7 @@ def test_exports_are_those_of_the_host(nets: dict[str, tuple[Net, Net]]) -> None
     end, models = "fire3/concat", []
     for net in nets["squeezenet"]:
         net.preprocessing = Preprocess(110, order="BGR")
-        made = (oneiro.export_gradient(net, end), oneiro.export_step(net, end))
+        made = (oneiro.export(net, "gradient", end), oneiro.export(net, "step", end))
         models.append([model.SerializeToString() for model in made])
     assert models[0] == models[1]
 
@@ -284,8 +284,11 @@ def test_exports_are_those_of_the_host(nets: dict[str, tuple[Net, Net]]) -> None
 @pytest.mark.emulator
 def test_exports_hold_nothing_of_half_precision(files: dict[str, Path]) -> None:
     exact, half = (
-        oneiro.export_gradient(
-            Net(files["squeezenet"], device="emulator", precision=precision), "fire2/concat"
+        oneiro.export(
+            Net(files["squeezenet"], device="emulator", precision=precision),
+            "gradient",
+            "fire2/concat",
+            input="net",
         )
         for precision in ("exact", "half")
     )

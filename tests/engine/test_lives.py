@@ -19,8 +19,7 @@ from oneiro import (
     Preprocess,
     dream_step,
     export,
-    export_gradient,
-    export_step,
+    export_program,
 )
 from oneiro.ascent import image_gradient
 from oneiro.models import registry
@@ -161,7 +160,7 @@ def test_plan_frees_what_nobody_reads_any_more(case: Case, monkeypatch: pytest.M
 @pytest.mark.parametrize("case", DYNAMIC, indirect=True)
 def test_exported_gradient(case: Case, rule: str) -> None:
     """One model for pictures of any number and size."""
-    exported = session(export_gradient(case.net, case.end, rule))
+    exported = session(export(case.net, rule, {case.end: l2}, input="net"))
     distances: list[float] = []
     for size in case.sizes:
         x = np.concatenate([case.picture(size, seed) for seed in range(5)])
@@ -176,7 +175,7 @@ def test_exported_gradient(case: Case, rule: str) -> None:
 @pytest.mark.parametrize("case", [n for n in light.NAMES if n not in LIGHT], indirect=True)
 def test_exported_gradient_of_deep_networks(case: Case, rule: str) -> None:
     """Nine pictures of one size: deep down, each has some pool that breaks a tie by rounding."""
-    exported = session(export_gradient(case.net, case.end, rule))
+    exported = session(export(case.net, rule, {case.end: l2}, input="net"))
     distances = []
     for seed in range(9):
         x = light.noise(case.sizes[0], seed)
@@ -188,7 +187,7 @@ def test_exported_gradient_of_deep_networks(case: Case, rule: str) -> None:
 @pytest.mark.parametrize("case", DYNAMIC, indirect=True)
 def test_exported_step(case: Case) -> None:
     """One model for pictures of any size and shifts of any size and sign."""
-    exported = session(export_step(case.net, case.end))
+    exported = session(export(case.net, "step", {case.end: l2}, input="net"))
     program = case.program("step")
     distances = []
     for size in case.sizes:
@@ -207,7 +206,9 @@ def test_exported_step(case: Case) -> None:
 def test_export_for_one_size(case: Case, name: str) -> None:
     inputs = case.inputs(name, case.picture(case.sizes[0]))
     program = case.program(name)
-    model = export(case.net, program, **{key: (v.dtype, v.shape) for key, v in inputs.items()})
+    model = export_program(
+        case.net, program, **{key: (v.dtype, v.shape) for key, v in inputs.items()}
+    )
     result = session(model)(**inputs)
     for key, expected in program(case.net, **inputs).items():
         assert distance(result[key], np.asarray(expected)) < 1e-5, key
@@ -220,10 +221,13 @@ def test_exported_models_are_plain(case: Case) -> None:
     def forward(net: Net, data: Any) -> Mapping[str, Any]:
         return net.forward({net.input: data}, end=case.end)
 
-    part = export(case.net, forward, data=(np.float32, ("n", case.net.channels, "h", "w")))
+    part = export_program(case.net, forward, data=(np.float32, ("n", case.net.channels, "h", "w")))
     forward(case.net, case.picture(case.sizes[0]))
     blobs = {name for name, blob in case.net.blobs.items() if blob.data is not None}
-    for model in (export_gradient(case.net, case.end), export_step(case.net, case.end)):
+    for model in (
+        export(case.net, "gradient", {case.end: l2}, input="net"),
+        export(case.net, "step", {case.end: l2}, input="net"),
+    ):
         onnx.checker.check_model(model, full_check=True)
         assert {node.domain for node in model.graph.node} == {""}
         assert [opset.domain for opset in model.opset_import] == [""]
@@ -242,7 +246,7 @@ def test_exported_guide(case: Case) -> None:
         value, gradient = image_gradient(net, data, {"mixed": climbed})
         return {"value": value, "gradient": gradient}
 
-    result = session(export(case.net, program, data=(np.float32, x.shape)))(data=x)
+    result = session(export_program(case.net, program, data=(np.float32, x.shape)))(data=x)
     expected = program(case.net, x)
     assert result["value"] == pytest.approx(expected["value"], rel=1e-5)
     assert distance(result["gradient"], expected["gradient"]) < 1e-5
@@ -264,7 +268,7 @@ def test_results_that_nothing_makes(case: Case, kind: str) -> None:
     expected = program(case.net, x)["result"]
     planned = Plan(case.net, program, **given)(data=x)
     np.testing.assert_array_equal(planned["result"], expected)
-    exported = session(export(case.net, program, **given))(data=x)
+    exported = session(export_program(case.net, program, **given))(data=x)
     np.testing.assert_array_equal(exported["result"], expected)
 
 
@@ -280,7 +284,10 @@ def test_a_float64_net_exports_in_float64(net_of: Callable[..., Net]) -> None:
     """Checked by its types: onnxruntime has no Conv of doubles."""
     net = net_of(small.caffe(), np.float64)
     net.preprocessing = Preprocess()
-    for model in (export_gradient(net, "end"), export_step(net, "end")):
+    for model in (
+        export(net, "gradient", "end", input="net"),
+        export(net, "step", "end", input="net"),
+    ):
         types = {value.type.tensor_type.elem_type for value in model.graph.output}
         assert types == {onnx.TensorProto.DOUBLE}
 
@@ -290,18 +297,18 @@ def test_one_channel_exports_for_any_size(net_of: Callable[..., Net]) -> None:
     net.preprocessing = Preprocess()
     x = small.picture("caffe")
     inputs = {"data": x, "shift": np.array([2, -3]), "step": np.array(4, np.float32)}
-    result = session(export_step(net, "end:1"))(**inputs)
+    result = session(export(net, "step", "end:1", input="net"))(**inputs)
     bounds = net.preprocessing.bounds(3)
     expected = dream_step(net, x, inputs["shift"], inputs["step"], {"end": channel(1)}, bounds)
     assert distance(result["dream"] - x, expected["x"] - x) < 1e-5
     with pytest.raises(ArgumentError, match="a neuron has its place in a picture of one size"):
-        export_step(net, "end:1,0,0")
-    assert export_step(net, "end:1,0,0", size=x.shape[2:])
+        export(net, "step", "end:1,0,0", input="net")
+    assert export(net, "step", "end:1,0,0", input="net", size=x.shape[2:])
 
 
 def test_an_input_and_a_result_of_one_name_are_refused(chain: Net) -> None:
     with pytest.raises(ArgumentError, match="'x' is both an input and a result"):
-        export(chain, lambda net, x: {"x": 2 * x}, x=(np.float32, (2, 3)))
+        export_program(chain, lambda net, x: {"x": 2 * x}, x=(np.float32, (2, 3)))
 
 
 @pytest.mark.parametrize(

@@ -356,6 +356,6 @@ def test_a_second_input_counts_as_a_constant_of_what_is_compiled(net_of: NetOf) 
 
     plan = oneiro.Plan(net, gradient, x=(net.dtype, X.shape))
     np.testing.assert_array_equal(plan(x=X)["g"], expected)
-    oneiro.export_gradient(net, "y")
+    oneiro.export(net, "gradient", "y")
     dreamt = oneiro.deepdream(net, np.full((9, 11, 3), 200.0), end="y", octave_n=1, iter_n=1)
     assert dreamt.shape == (9, 11, 3)

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import ModelProto
 
-from oneiro import Net, export_gradient
+from oneiro import Net, export
 from oneiro.ascent import image_gradient
 from oneiro.objective import l2
 from oracle import runtime
@@ -155,7 +155,9 @@ def test_one_model_for_all_sizes(body: str, net_of: Callable[[ModelProto], Net])
         {{ {body} }}"""
     )
     net = net_of(model)
-    exported = onnxruntime.InferenceSession(export_gradient(net, "y").SerializeToString())
+    exported = onnxruntime.InferenceSession(
+        export(net, "gradient", {"y": l2}, input="net").SerializeToString()
+    )
     for size in ((5, 7), (8, 6), (9, 13)):
         x = np.random.default_rng(0).normal(size=(2, 6, *size)).astype(np.float32)
         activations, gradient = exported.run(["activations", "gradient"], {"data": x})
@@ -179,7 +181,7 @@ def test_a_resize_to_the_size_of_another_blob_takes_any_batch(
         y = Resize <mode = "linear"> (a, "", "", wanted)
     """
     net = net_of(network(nodes))
-    model = export_gradient(net, "y", size=(9, 11))
+    model = export(net, "gradient", {"y": l2}, input="net", size=(9, 11))
     exported = onnxruntime.InferenceSession(model.SerializeToString())
     for batch in (1, 2):
         x = np.random.default_rng(batch).normal(size=(batch, 3, 9, 11)).astype(np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto
 
-from oneiro import Net, Plan, export_gradient
+from oneiro import Net, Plan, export
 from oneiro.ascent import image_gradient
 from oneiro.layers.quantize import DequantizeLinear, QuantizeLinear
 from oneiro.objective import l2
@@ -74,7 +74,7 @@ def test_a_plan_and_an_export_do_the_same(net: Net) -> None:
     np.testing.assert_array_equal(gradient, program(net, x)["gradient"])
 
     onnxruntime = pytest.importorskip("onnxruntime", reason="runs the exported model")
-    model = export_gradient(net, "y").SerializeToString()
+    model = export(net, "gradient", {"y": l2}, input="net").SerializeToString()
     exported = onnxruntime.InferenceSession(model).run(["gradient"], {"data": x})[0]
     np.testing.assert_allclose(exported, gradient, 1e-5)
 

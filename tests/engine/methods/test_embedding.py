@@ -160,7 +160,7 @@ def test_it_is_a_program_that_exports(branches: Net, folder: Path) -> None:
     def program(net: Net, x: Any) -> dict[str, Any]:
         return {"code": code(net, x, "mixed")}
 
-    model = oneiro.export(branches, program, x=(np.float32, ("n", 3, "h", "w")))
+    model = oneiro.export_program(branches, program, x=(np.float32, ("n", 3, "h", "w")))
     session = runtime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )

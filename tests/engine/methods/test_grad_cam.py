@@ -122,7 +122,7 @@ def test_a_file_of_it(squeezenet: Net, cat: Picture) -> None:
     probe = Probe(squeezenet, cat, 285)
     shape = ("n", 3, *cat.shape[:2])
     program = cam_program(probe, "fire9/concat")
-    model = oneiro.export(squeezenet, program, x=(np.float32, shape))
+    model = oneiro.export_program(squeezenet, program, x=(np.float32, shape))
     session = onnxruntime.InferenceSession(model.SerializeToString())
     (cam,) = session.run(["cam"], {"x": probe.x})
     squeezenet.forward({"data": probe.x}, end="fire9/concat")

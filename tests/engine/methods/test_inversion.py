@@ -18,7 +18,7 @@ from oneiro import (
     Picture,
     Plan,
     Preprocess,
-    export,
+    export_program,
     invert,
     invert_sheet,
 )
@@ -329,7 +329,7 @@ def test_the_gradient_of_an_inversion_exports(net_of: Callable[..., Net], preset
     program = climb_program({"mixed": job.objective()}, job.canvas, (units(net),), job.prior())
     z = job.noise(np.random.default_rng(0))
     expected = Plan(net, program, z=(np.float32, z.shape))(z=z)
-    model = export(net, program, z=(np.float32, z.shape))
+    model = export_program(net, program, z=(np.float32, z.shape))
     session = runtime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )

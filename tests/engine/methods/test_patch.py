@@ -327,7 +327,7 @@ def test_the_emulator_sees_the_same(net: Net, photos: Path, tmp_path: Path) -> N
 def test_the_gradient_of_a_unit_exports(net: Net) -> None:
     shape = net.shapes({"data": (2, 3, *SIZE)}, end="two")["two"]
     inputs = {"data": (np.float32, (2, 3, *SIZE)), "seed": (np.float32, shape)}
-    model = oneiro.export(net, unit_gradient("two", "guided"), **inputs)
+    model = oneiro.export_program(net, unit_gradient("two", "guided"), **inputs)
     assert {output.name for output in model.graph.output} == {"value", "gradient"}
 
 

@@ -187,7 +187,9 @@ def test_the_emulator_and_an_exported_file_say_the_same(
         probes.append(Probe(net, IMG, "y:2"))
     _, expected = probes[0].gradient(rule)
     assert distance(probes[1].gradient(rule)[1], expected) < 1e-5
-    exported = oneiro.export(nets[0], probes[0].program(rule), x=(np.float32, ("n", 3, "h", "w")))
+    exported = oneiro.export_program(
+        nets[0], probes[0].program(rule), x=(np.float32, ("n", 3, "h", "w"))
+    )
     session = onnxruntime.InferenceSession(exported.SerializeToString())
     (found,) = session.run(["gradient"], {"x": probes[0].x})
     assert distance(found * probes[0].scale, expected) < 1e-5

@@ -277,7 +277,7 @@ def test_its_gradient_exports(net_of: Callable[..., Net]) -> None:
     x = framed(net.preprocess(PHOTO))
     program = climb_program(job.goal(PHOTO, x, job.settings), None, (), job.prior(x))
     z = (np.float32, x.shape)
-    model = oneiro.export(job.net, program, z=z)
+    model = oneiro.export_program(job.net, program, z=z)
     runtime = pytest.importorskip("onnxruntime", reason="it judges what was exported")
     session = runtime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
