@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import importlib.util
 from typing import Any
@@ -54,12 +55,13 @@ def described(name: str) -> str:
     """An executor with what its last bits depend on."""
     if name == "numpy":
         return name
-    versions = [
-        f"{package} {importlib.metadata.version(distribution(package))}" for package in NEEDED
-    ]
-    return ", ".join([name, *versions, f"{crew.threads()} threads"])
+    return ", ".join([name, *versions(), f"{crew.threads()} threads"])
 
 
-def distribution(package: str) -> str:
-    """What brings the package: onnxruntime comes under several names."""
-    return importlib.metadata.packages_distributions()[package][0]
+@functools.cache
+def versions() -> tuple[str, ...]:
+    """What the fast executor needs, as it is installed; looked for once, as that takes a while."""
+    distributions = importlib.metadata.packages_distributions()  # onnxruntime has several names
+    return tuple(
+        f"{package} {importlib.metadata.version(distributions[package][0])}" for package in NEEDED
+    )

@@ -54,6 +54,7 @@ class Binary(NamedTuple):
     """A compiled text. For an architecture "compute_…" it is PTX, and says nothing of usage."""
 
     cubin: bytes
+    ptx: bytes  # on the way to machine code
     log: str
     functions: dict[str, Usage]
 
@@ -89,10 +90,11 @@ def compile(code: str, name: str, arch: str, options: Sequence[str] = ()) -> Bin
             fault = first_error(report) or f"{name}: {reason(library, status)}"
             versions = "{}.{}".format(*version())
             raise CompileError(f"{fault} ({arch}, NVRTC {versions})", report.strip())
-        data = read(library, "CUBIN" if arch.startswith("sm_") else "PTX", program)
+        ptx = read(library, "PTX", program)
+        data = read(library, "CUBIN", program) if arch.startswith("sm_") else ptx
     finally:
         library.nvrtcDestroyProgram(ctypes.byref(program))
-    binary = Binary(data, report.strip(), usages(report))
+    binary = Binary(data, ptx, report.strip(), usages(report))
     seconds = time.perf_counter() - begun
     log.debug("%s compiled for %s in %.2f s: %s", name, arch, seconds, binary.functions)
     return binary

@@ -15,6 +15,7 @@ from PIL import Image
 from oneiro import cli
 from oneiro.kernels.dispatch import DeviceError, imported_cupy
 from oneiro.models import registry
+from oneiro.report import part
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text("utf-8") if (ROOT / "README.md").exists() else ""
@@ -45,6 +46,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (patches,) = [line for line in LINES if line.startswith("python examples/")]
     patches = patches.replace("python", shlex.quote(sys.executable))
     subprocess.run(["bash", "-c", f"{photos}; {patches}"], cwd=folder, check=True)
+    for path in (folder / "photos").iterdir():  # each is read again for each patch of a unit
+        with Image.open(path) as photo:
+            photo.thumbnail((96, 96))
+            photo.save(path)
     return folder
 
 
@@ -56,9 +61,11 @@ def has_gpu() -> bool:
     return True
 
 
-# What makes a command small enough to be tried: less of a picture, few steps.
+# What makes a command small enough to be tried: less of a picture, few steps. With an option by
+# the name there may be more.
 SMALL = {
     "activations": "--size 40",
+    "activations --all": "--count 4",
     "check": "--size 64",
     "dream": "--size 96 --iter-n 1",
     "embed": "--size 64",
@@ -85,9 +92,11 @@ def run(command: str, folder: Path) -> None:
             run(writers[0], folder)
     # a unit may lie outside of a smaller picture, and what is saved has its size
     if not {"saliency", "--unit"} <= {*words} and words[1:2] != ["codes.npz"]:
-        words += shlex.split(SMALL.get(words[0], ""))
+        known = [words[0], *(f"{words[0]} {word}" for word in words[1:])]
+        words += shlex.split(" ".join(SMALL.get(name, "") for name in known))
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(action="default"):
         patch.chdir(folder)
+        patch.setattr(part, "ITERATIONS", 5)
         patch.setattr(sys, "argv", ["oneiro", *words])
         code: object = 0
         try:
@@ -136,6 +145,8 @@ def test_commands(command: str, folder: Path) -> None:
 def test_scripts_and_tests_that_are_named_are_there(line: str) -> None:
     """Of tests some are collected, and a script says what it does: to run them takes long."""
     asked = "--collect-only -qq -p no:cacheprovider" if "pytest" in line else "--help"
+    if line.endswith("-m gpu"):
+        asked += " tests/kernels/test_cuda.py"
     command = line.replace("python ", f"{shlex.quote(sys.executable)} ")
     done = subprocess.run(
         f"{command} {asked}", shell=True, cwd=ROOT, capture_output=True, text=True

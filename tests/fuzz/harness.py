@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from fuzz.mutation import mutated
 from fuzz.promise import attempt
 from fuzz.seed import seed
+from oneiro.kernels import crew
 
 SECONDS = 10  # for one file
 MEMORY = 1 << 30  # bytes that a file may add to the process
@@ -63,6 +64,8 @@ class Harness:
         (inside / "hard.bin").hardlink_to(folder / "weights.bin")
         (inside / "linked").symlink_to("..")
         self.path = inside / "model.onnx"
+        with crew.alone():  # it looks around, once, for libraries that have threads
+            pass
         self.watch = Watch(inside)
         self.faults: set[str] = set()
         limit_memory()

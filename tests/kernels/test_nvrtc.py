@@ -99,6 +99,7 @@ print([name for name in sys.modules if name.startswith("cupy")])
 def test_what_each_kernel_takes_is_known() -> None:
     binary = nvrtc.compile(DOUBLED, "double.cu", "sm_90a")
     assert binary.cubin.startswith(b"\x7fELF")
+    assert b".target sm_90a" in binary.ptx
     assert set(binary.functions) == {"twice_of_neighbour", "zero"}
     shared = binary.functions["twice_of_neighbour"]
     assert shared.shared == 96 * 4
@@ -227,7 +228,8 @@ def test_a_gpu_gets_code_that_runs_on_it(monkeypatch: pytest.MonkeyPatch) -> Non
 @needs_nvrtc
 def test_ptx_is_text_for_the_driver() -> None:
     binary = nvrtc.compile(DOUBLED, "double.cu", "compute_80")
-    assert b".target sm_80" in binary.cubin
+    assert b".target sm_80" in binary.ptx
+    assert binary.cubin == binary.ptx
     assert binary.cubin.endswith(b"\0")
     assert binary.functions == {}
 

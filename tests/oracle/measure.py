@@ -1,6 +1,6 @@
 """How large an array is, and how far two are apart, by NumPy alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,3 +19,20 @@ def distance(a: Any, b: Any) -> float:
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     assert a.shape == b.shape
     return float(np.linalg.norm(a - b) / np.linalg.norm(b))
+
+
+def medians(
+    found: Iterable[Mapping[str, float]], count: int, limit: float = 1e-5
+) -> dict[str, float]:
+    """The median of `count` errors of each name, to be compared with a limit.
+
+    Once more than half of all are below it the median will be, and no more are worked out.
+    """
+    errors: dict[str, list[float]] = {}
+    for taken, one in enumerate(found, 1):
+        for name, error in one.items():
+            errors.setdefault(name, []).append(error)
+        few = min(sum(error < limit for error in each) for each in errors.values())
+        if taken == count or few > count // 2:
+            break
+    return {name: float(np.median(each)) for name, each in errors.items()}

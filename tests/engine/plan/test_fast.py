@@ -18,7 +18,7 @@ from oneiro.objective import l2
 from oneiro.plan.fast import Fast
 from oneiro.trace import Program
 from oracle import light, small
-from oracle.measure import distance
+from oracle.measure import distance, medians
 
 pytest.importorskip("numba", reason="the fast executor compiles its kernels")
 pytest.importorskip("onnxruntime", reason="the fast executor convolves in onnxruntime")
@@ -72,14 +72,17 @@ def errors(net: Net, program: Program, batch: int, size: tuple[int, int]) -> dic
     """How far each result is from the Net's: medians over pictures."""
     plan = Plan(net, program, x=(np.float32, (batch, net.channels, *size)))
     assert isinstance(plan.run, Fast)
-    found: dict[str, list[float]] = {}
-    for seed in range(SEEDS):
+
+    def found(seed: int) -> dict[str, float]:
         x = pictures(net, batch, size, seed)
-        wanted = program(net, x)
-        for name, result in plan(x=x).items():
-            same = np.array_equal(result, wanted[name])  # such as nothing at all
-            found.setdefault(name, []).append(0 if same else distance(result, wanted[name]))
-    return {name: float(np.median(distances)) for name, distances in found.items()}
+        wanted, results = program(net, x), plan(x=x)
+        return {
+            # equal are, for one, no elements at all
+            name: 0 if np.array_equal(result, wanted[name]) else distance(result, wanted[name])
+            for name, result in results.items()
+        }
+
+    return medians(map(found, range(SEEDS)), SEEDS)
 
 
 @pytest.mark.parametrize("rule", RULES)
