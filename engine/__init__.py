@@ -30,7 +30,7 @@ from .ascent import dream_step, image_gradient
 from .blob import Blob
 from .code import Codes, load_codes
 from .error import ArgumentError, ModelError, OneiroError, PictureError
-from .export import export, export_program
+from .export import export, export_program, save_model
 from .image import Picture, load_image, load_recipe, save_image
 from .map import Map
 from .methods.activation import activation_pages, activations
@@ -112,6 +112,7 @@ __all__ = [
     "sanity",
     "save_animation",
     "save_image",
+    "save_model",
     "segment",
     "smooth_grad",
     "style",

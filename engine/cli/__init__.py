@@ -10,6 +10,7 @@ method       the methods that explain a photo
 activations  activations
 dream        dream, recipe
 embed        embed
+export       export (the folder)
 filters      filters
 inspect      inspect
 invert       invert
@@ -30,6 +31,7 @@ from . import (
     check as check,
     dream as dream,
     embed as embed,
+    export as export,
     filters as filters,
     inspect as inspect,
     invert as invert,

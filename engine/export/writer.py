@@ -18,6 +18,7 @@ from ..trace import Trace
 
 OPSET = 18
 IR_VERSION = 10  # what runtimes of the last years read
+LARGEST = 2**31 - 1  # bytes of a model in one piece
 NOTHING: Mapping[str, Any] = {}
 
 
@@ -58,12 +59,18 @@ def as_model(
         producer_name="oneiro",
     )
     helper.set_model_props(model, dict(metadata))
+    model = model if opset == OPSET else converted(model, opset)
+    if model.ByteSize() <= LARGEST:
+        check(model)
+    return model
+
+
+def check(model: onnx.ModelProto | str) -> None:
+    """Raise ModelError for what is no valid ONNX, a model or the path of a file."""
     try:
-        model = model if opset == OPSET else converted(model, opset)
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ModelError(f"what was traced is no valid ONNX: {error}") from error
-    return model
 
 
 def converted(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
