@@ -84,6 +84,21 @@ class Kernel(Generic[P, R]):
         self.twins["fast"] = twin  # type: ignore[assignment]
         return twin
 
+    def linked(self, twin: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorate a fast twin that does nothing yet, but returns a Link (link.py) that will.
+
+        A Plan makes chains of those that follow each other.
+        """
+
+        @functools.wraps(twin)
+        def alone(*args: Any, **options: Any) -> None:
+            from .chain_numba import Chain
+
+            Chain([twin(*args, **options)])()
+
+        self.twins["link"] = twin
+        return self.fast(alone)
+
     def on_host(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the specification on copies in the host's memory: for what is rare on devices."""
         values: tuple[Any, ...] = (*args, *kwargs.values())

@@ -16,7 +16,7 @@ from . import crew
 from .dispatch import Array
 from .jit import compiled, inlined
 from .tail import Tail
-from .tail_numba import finish, parts
+from .tail_numba import Parts, finish, parts
 
 BLOCK = 1 << 15  # elements, about: they stay in the cache
 NARROWEST, WIDEST = 16, 256  # places of a block
@@ -45,7 +45,7 @@ def lrn_gradient(
     tail: Tail,
 ) -> None:
     """The gradient at x."""
-    in_blocks(gradient, (dx, dy, x), reach, (share, beta, bias), *parts(tail))
+    in_blocks(gradient, (dx, dy, x), reach, (share, beta, bias), parts(tail))
 
 
 def in_blocks(
@@ -119,9 +119,7 @@ def gradient(
     share: float,
     beta: float,
     bias: float,
-    what: int,
-    add: Array,
-    gate: Array,
+    tail: Parts,
 ) -> None:
     """dx of blocks start ... stop - 1: dy * scale ** -beta less x * what the neighbours share."""
     blocks = -(-plane // width)
@@ -154,8 +152,8 @@ def gradient(
                     total[i] += shares[U(k * width) + i]
             for i in range(count):
                 dx[U(at) + i] -= x[U(at) + i] * total[i]
-            if what:
-                finish(dx[at : at + np.int64(count)], at, what, add, gate)
+            if tail.what:
+                finish(dx[at : at + np.int64(count)], at, tail)
 
 
 @inlined

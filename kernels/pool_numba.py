@@ -120,7 +120,7 @@ def give_back(
     values = flat if x is None else x.reshape(-1)
     args: tuple[Any, ...] = (flat, dy.reshape(-1), values, x is not None, *weights, numbers)
     near = max(window.kernel) <= 3 and max(window.strides) <= 2 and max(window.dilations) == 1
-    what, add, gate = parts(tail)
+    behind = parts(tail)
 
     def work(piece: int) -> None:
         start, stop = piece * each, min((piece + 1) * each, planes)
@@ -128,8 +128,8 @@ def give_back(
             together(start, stop, *args, *scratch(numbers))
         else:
             one_by_one(start, stop, *args)
-        if what:
-            finish(flat[start * plane : stop * plane], start * plane, what, add, gate)
+        if behind.what:
+            finish(flat[start * plane : stop * plane], start * plane, behind)
 
     crew.share(work, -(-planes // max(each, 1)))
 

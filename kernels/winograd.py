@@ -29,7 +29,8 @@ LEAVING = 1 << 22  # multiplications that are one
 
 def transformed(w: Array) -> Array:
     """Filters of (k, c, 3, 3) as `convolve` takes them: (blocks, 36, c, filters of a block)."""
-    from .winograd_numba import ROWS, filter_matrix
+    from .vector_numba import ROWS
+    from .winograd_numba import filter_matrix
 
     k, c = w.shape[:2]
     g = filter_matrix()
@@ -80,8 +81,9 @@ class Convolution:
     ) -> None:
         from . import winograd_numba
         from .tail_numba import parts
+        from .vector_numba import LANES, ROWS
 
-        self.code = winograd_numba
+        self.code, self.lanes, self.rows = winograd_numba, LANES, ROWS
         self.x, self.out, self.u = x.reshape(-1), out.reshape(-1), u.reshape(-1)
         self.inputs, self.outputs = x.shape[1:], out.shape[1:]
         self.tiles = (-(-out.shape[2] // 4), -(-out.shape[3] // 4))
@@ -103,7 +105,7 @@ class Convolution:
 
     def cut(self, first: int, count: int, most: int) -> list[tuple[int, int]]:
         """Tiles as about equal parts of whole vectors, the first and the number of each."""
-        lanes = self.code.LANES
+        lanes = self.lanes
         vectors = -(-count // lanes)
         parts = -(-vectors // max(most // lanes, 1))
         edges = [vectors * i // parts * lanes for i in range(parts)]
@@ -121,7 +123,7 @@ class Convolution:
         groups = self.cut(first, count, self.code.GROUP)
         tiles = groups[0][1]
         channels = steps(self.inputs[0], ENTERING // tiles)
-        blocks = steps(self.blocks, LEAVING // (36 * self.code.ROWS * self.inputs[0] * tiles))
+        blocks = steps(self.blocks, LEAVING // (36 * self.rows * self.inputs[0] * tiles))
 
         def enter(piece: int) -> None:
             start, size = groups[piece % len(groups)]
@@ -140,7 +142,7 @@ class Convolution:
         Each point has a plane of whole vectors, and one more vector: without that the planes would
         meet in the same few places of the cache.
         """
-        lanes = self.code.LANES
+        lanes = self.lanes
         size = 36 * (-(-count // lanes) * lanes * self.inputs[0] + lanes)
         return crew.scratch("values", (size,), np.float32)
 
@@ -162,7 +164,7 @@ class Convolution:
         """Compute from them the result of some blocks of filters."""
         self.code.leave(
             self.out, self.outputs, blocks, first, count, self.tiles, self.u, values,
-            values.size // 36, begin, self.inputs[0], self.bias, *self.tail,
+            values.size // 36, begin, self.inputs[0], self.bias, self.tail,
             self.scratch(),
         )  # fmt: skip
 

@@ -1,33 +1,34 @@
-"""Winograd's convolution in vectors of the machine, a lane for each of 16 tiles.
-
-The functions marked `written` do not compute: they write the machine code that does.
-"""
+"""Winograd's convolution in vectors of the machine, a lane for each of 16 tiles."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from llvmlite.binding import get_host_cpu_features
-from numba import types
-from numba.extending import intrinsic
 
 from .dispatch import Array
 from .jit import compiled
-from .tail_numba import finish
+from .tail_numba import Parts, finish
+from .vector_numba import (
+    INDEX,
+    LANES,
+    ROWS,
+    VECTOR,
+    Lanes,
+    Place,
+    everywhere,
+    give,
+    multiply,
+    written,
+)
 
 # The transforms evaluate polynomials at 0, ±A, ±B and infinity. These points have exact powers,
 # and half the error of the usual 1 and 2 (Barabasz et al., "Error analysis and improving the
 # accuracy of Winograd convolution", 2020).
 A, B = 0.625, 1.5
-
-LANES = 16
-# Filters whose sums `multiply` holds: they fill 16 of the 32 registers of AVX-512, 12 of the 16
-# of AVX2 and 24 of the 32 of ARM, where a vector of 16 lanes takes one, two and four.
-ROWS = 16 if get_host_cpu_features().get("avx512f") else 6
 
 GROUP = 64  # tiles of a channel, and of ROWS filters, that are in the cache together
 # Distances between the planes of a group. One more vector than there is keeps planes from
@@ -35,97 +36,6 @@ GROUP = 64  # tiles of a channel, and of ROWS filters, that are in the cache tog
 PIXELS = 4 * GROUP + LANES
 PRODUCTS = ROWS * GROUP + LANES
 SCRATCH = 36 * PRODUCTS + 12 * PIXELS  # elements
-
-FLOAT = ir.FloatType()
-INDEX = ir.IntType(64)
-VECTOR = ir.VectorType(FLOAT, LANES)
-ALIGNED = 4  # bytes: a vector may start at any element
-FUSED = ("contract",)  # a product and a sum may become one instruction
-
-
-class Lanes:
-    """A vector that the code computes."""
-
-    def __init__(self, code: Any, value: Any) -> None:
-        self.code = code
-        self.value = value
-
-    def __add__(self, other: Lanes) -> Lanes:
-        return Lanes(self.code, self.code.fadd(self.value, other.value, flags=FUSED))
-
-    def __sub__(self, other: Lanes) -> Lanes:
-        return Lanes(self.code, self.code.fsub(self.value, other.value, flags=FUSED))
-
-    def __mul__(self, other: Lanes) -> Lanes:
-        return Lanes(self.code, self.code.fmul(self.value, other.value, flags=FUSED))
-
-    def __rmul__(self, factor: float) -> Lanes:
-        return self * Lanes(self.code, ir.Constant(VECTOR, [factor] * LANES))
-
-    def shuffled(self, lanes: Iterable[int], other: Lanes | None = None) -> Lanes:
-        """These lanes of the vector, or of the vector and behind it the other."""
-        places = list(lanes)
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
-        second = self if other is None else other
-        return Lanes(self.code, self.code.shuffle_vector(self.value, second.value, mask))
-
-
-class Place:
-    """An element of an array and those behind it."""
-
-    def __init__(self, code: Any, start: Any) -> None:
-        self.code = code
-        self.start = start
-
-    def pointer(self, offset: Any, kind: Any) -> Any:
-        index = ir.Constant(INDEX, offset) if isinstance(offset, int) else offset
-        return self.code.bitcast(self.code.gep(self.start, [index]), kind.as_pointer())
-
-    def lanes(self, offset: Any, count: int = LANES) -> Lanes:
-        value = self.code.load(self.pointer(offset, ir.VectorType(FLOAT, count)))
-        value.align = ALIGNED
-        return Lanes(self.code, value)
-
-    def number(self, offset: Any) -> Lanes:
-        """One element in all lanes."""
-        return everywhere(self.code, self.code.load(self.pointer(offset, FLOAT)))
-
-    def put(self, offset: Any, lanes: Lanes) -> None:
-        stored = self.code.store(lanes.value, self.pointer(offset, lanes.value.type))
-        stored.align = ALIGNED
-
-
-def everywhere(code: Any, number: Any) -> Lanes:
-    """A number in all lanes."""
-    nothing = ir.Constant(ir.VectorType(number.type, LANES), ir.Undefined)
-    first = code.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
-    return Lanes(code, first).shuffled([0] * LANES)
-
-
-def written(write: Callable[..., None]) -> Any:
-    """A function for compiled code, made of one that writes its instructions.
-
-    An array and the index that follows it are one Place for `write`.
-    """
-
-    def typed(_: Any, *kinds: Any) -> Any:
-        def generate(context: Any, code: Any, signature: Any, values: Any) -> Any:
-            parts: list[Any] = []
-            each = (code.extract_value(values[0], i) for i in range(len(kinds)))
-            arguments = iter(zip(signature.args[0], each, strict=True))
-            for kind, value in arguments:
-                if isinstance(kind, types.Array):
-                    data = context.make_array(kind)(context, code, value).data
-                    parts.append(Place(code, code.gep(data, [next(arguments)[1]])))
-                else:
-                    parts.append(value)
-            write(code, *parts)
-            return context.get_dummy_value()
-
-        together: Any = types.Tuple
-        return types.void(together([*map(types.unliteral, kinds)])), generate
-
-    return intrinsic(typed)
 
 
 def into(d: Sequence[Lanes]) -> list[Lanes]:
@@ -166,36 +76,6 @@ def filter_matrix() -> Array:
 
 
 @written
-def multiply(code: Any, products: Place, filters: Place, values: Place, depth: Any) -> None:
-    """For ROWS filters and LANES tiles, the sum over `depth` channels of filter times value.
-
-    Filters are (depth, ROWS), values (depth, LANES), and products have rows of GROUP elements.
-    """
-    before = code.block
-    loop, after = code.append_basic_block("loop"), code.append_basic_block("after")
-    code.branch(loop)
-    code.position_at_end(loop)
-    channel = code.phi(INDEX)
-    held = [code.phi(VECTOR) for _ in range(ROWS)]
-    value = values.lanes(code.mul(channel, ir.Constant(INDEX, LANES)))
-    at = code.mul(channel, ir.Constant(INDEX, ROWS))
-    sums = []
-    for row, total in enumerate(held):
-        factor = filters.number(code.add(at, ir.Constant(INDEX, row)))
-        sums.append(Lanes(code, total) + factor * value)
-    following = code.add(channel, ir.Constant(INDEX, 1))
-    channel.add_incoming(ir.Constant(INDEX, 0), before)
-    channel.add_incoming(following, loop)
-    for total, more in zip(held, sums, strict=True):
-        total.add_incoming(ir.Constant(VECTOR, [0.0] * LANES), before)
-        total.add_incoming(more.value, loop)
-    code.cbranch(code.icmp_signed("<", following, depth), loop, after)
-    code.position_at_end(after)
-    for row, total in enumerate(sums):
-        products.put(row * GROUP, total)
-
-
-@written
 def take(code: Any, pixels: Place, x: Place, low: Any, high: Any) -> None:
     """Copy the lanes [low, high), and make the others 0."""
     lanes = ir.Constant(ir.VectorType(INDEX, LANES), list(range(LANES)))
@@ -232,12 +112,6 @@ def leave_panel(code: Any, pixels: Place, products: Place, bias: Any) -> None:
         halves = [pair[0].shuffled(range(2 * LANES), pair[1]) for pair in ((a, b), (c, d))]
         order = [j * LANES + lane for lane in range(LANES) for j in range(4)]
         pixels.put(i * PIXELS, halves[0].shuffled(order, halves[1]))
-
-
-@written
-def give(code: Any, out: Place, pixels: Place) -> None:
-    """Copy a vector."""
-    out.put(0, pixels.lanes(0))
 
 
 @compiled
@@ -297,9 +171,7 @@ def write_pixels(
     count: int,
     tiles: tuple[int, int],
     pixels: Array,
-    what: int,
-    add: Array,
-    gate: Array,
+    tail: Parts,
 ) -> None:
     """Put the four rows of tiles [first, first + count) where they belong in a channel."""
     channels, h, w = shape
@@ -320,12 +192,12 @@ def write_pixels(
                 for step in range(0, width, LANES):
                     q = min(step, width - LANES)  # the last vector may overlap the one before it
                     give(out, at + q, pixels, ready + q)
-        if what:
+        if tail.what:
             # complete rows follow each other without a gap
             runs, length = (1, height * w) if width == w else (height, width)
             for i in range(runs):
                 at = begin + i * w
-                finish(out[at : at + length], at, what, add, gate)
+                finish(out[at : at + length], at, tail)
         done += run
 
 
@@ -365,9 +237,7 @@ def leave(
     begin: int,
     depth: int,
     bias: Array,
-    what: int,
-    add: Array,
-    gate: Array,
+    tail: Parts,
     scratch: Array,
 ) -> None:
     """The result of some blocks of ROWS filters at a group of tiles, from values[begin]."""
@@ -377,9 +247,9 @@ def leave(
             u_at = (block * 36 + p) * depth * ROWS
             for panel in range(0, count, LANES):
                 at = p * plane + (begin + panel) * depth
-                multiply(scratch, p * PRODUCTS + panel, u, u_at, values, at, depth)
+                multiply(scratch, p * PRODUCTS + panel, GROUP, u, u_at, values, at, depth)
         for channel in range(block * ROWS, min(shape[0], (block + 1) * ROWS)):
             at = (channel - block * ROWS) * GROUP
             for panel in range(0, count, LANES):
                 leave_panel(pixels, 4 * panel, scratch, at + panel, bias[channel])
-            write_pixels(out, shape, channel, first, count, tiles, pixels, what, add, gate)
+            write_pixels(out, shape, channel, first, count, tiles, pixels, tail)

@@ -175,7 +175,7 @@ class Climb(NamedTuple):
 def climbing(net: Net, ends: Ends) -> Climb:
     """A plain name leaves the unit to the inputs; parts, weights and objectives are settled."""
     if isinstance(ends, Mapping):
-        settled = {net.resolve(name): objective for name, objective in ends.items()}
+        settled: Goal = {net.resolve(name): objective for name, objective in ends.items()}
     else:
         specs = [parse_spec(net, end) for end in ends]
         if len(specs) == 1 and specs[0][1:] == ((), 1.0):
@@ -238,7 +238,7 @@ def line(size: Any) -> Any:
 
 def climbed(net: Net, x: Array, name: str, which: Array) -> tuple[Any, Any]:
     """Climb a class of each picture; returns the scores (n, classes), and the classes (n,)."""
-    found = []
+    found: list[Any] = []
 
     def objective(data: Array) -> tuple[Any, Array]:
         # scores that are maps, of a picture larger than the net was trained at, are averaged

@@ -1,7 +1,8 @@
 """The fast executor of the CPU: each step of a Plan bound to where its values lie.
 
-Convolutions run in onnxruntime, pools, normalisations and functions of each element in kernels
-that Numba compiles, and what has neither runs its specification.
+Convolutions run in onnxruntime, or beside depthwise ones in chains of compiled kernels. Pools,
+normalisations and functions of each element are in kernels that Numba compiles, too, and what has
+neither runs its specification.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import contextlib
 import ctypes
 import functools
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from oneiro.kernels import crew
 from oneiro.kernels.dispatch import Array, Kernel
+from oneiro.kernels.link import Link
 from oneiro.kernels.symbol import Call, Symbol
 from oneiro.kernels.tail import Tail
 
@@ -46,7 +48,7 @@ class Fast:
         self.block = memory.block
         self.inputs = {symbol.name: memory.arrays[symbol.name] for symbol in inputs}
         self.results = {name: memory.arrays[s.name] for name, s in results.items()}
-        self.runs = [run for step in steps for run in bound(step, memory, sessions)]
+        self.runs = chained(run for step in steps for run in bound(step, memory, sessions))
         self.lock = threading.Lock()
         give_back()
 
@@ -65,7 +67,25 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def bound(step: Step, memory: Memory, sessions: session.Sessions) -> list[Run]:
+def chained(runs: Iterable[Run | Link]) -> list[Run]:
+    """The same with links that follow each other in one chain."""
+    found: list[Run] = []
+    links: list[Link] = []
+    for run in (*runs, None):
+        if isinstance(run, Link):
+            links.append(run)
+            continue
+        if links:
+            from oneiro.kernels.chain_numba import Chain
+
+            found.append(Chain(links))
+            links = []
+        if run:
+            found.append(run)
+    return found
+
+
+def bound(step: Step, memory: Memory, sessions: session.Sessions) -> Sequence[Run | Link]:
     """What does a step, on the arrays of the memory."""
     if isinstance(step, Call) and step.results[0].name in memory.views:
         return []
@@ -74,7 +94,7 @@ def bound(step: Step, memory: Memory, sessions: session.Sessions) -> list[Run]:
     arrays, copies = dense(step, memory.arrays)
     if isinstance(step, Segment):
         return [*copies, session.bound(step, arrays, sessions)]
-    fast = loop(step, arrays) or twin(step, arrays)
+    fast: Run | Link | None = loop(step, arrays) or twin(step, arrays)
     return [*copies, fast] if fast else [specified(step, memory.arrays)]
 
 
@@ -120,18 +140,21 @@ def loop(call: Call, arrays: Mapping[str, Array]) -> Run | None:
     return pointwise_numba.evaluator(steps, out, filled(operands, arrays))
 
 
-def twin(call: Call, arrays: Mapping[str, Array]) -> Run | None:
-    """A kernel's fast twin; None where it has none."""
+def twin(call: Call, arrays: Mapping[str, Array]) -> Run | Link | None:
+    """A kernel's fast twin, or its link; None where it has none."""
     kernel: Any = call.function
     args, options = call.args, {}
     if isinstance(kernel, Tailed):
         args, add, gate = filled(call.args, arrays)
-        options = {"tail": Tail(add, gate, kernel.rectify)}
+        options = {"tail": Tail(add, gate, kernel.opened, kernel.bounds)}
         kernel = kernel.kernel
     if not isinstance(kernel, Kernel) or "fast" not in kernel.twins or call.options:
         return None
     out = [arrays[s.name] for s in call.results if isinstance(s, Symbol)]
     filling = out[0] if len(out) == 1 else tuple(out)
+    if "link" in kernel.twins:
+        link: Link = kernel.twins["link"](filling, *filled(args, arrays), **options)
+        return link
     return functools.partial(kernel.twins["fast"], filling, *filled(args, arrays), **options)
 
 

@@ -14,6 +14,7 @@ from .fusion import Joined, Joining, joined, parts
 from .placement import placed_in_runtime, regrouped
 from .remake import remade
 from .schedule import Segment, scheduled
+from .separable import separated
 from .tail import tailed
 from .total import totalled
 from .winograd import by_winograd
@@ -30,6 +31,7 @@ def lowered(
     calls, held = folding.remaining(), folding.constants
     if precision != "exact":
         calls, held = by_winograd(calls, held)
+    calls, held = separated(calls, held)
     calls = regrouped(calls, names, placed_in_runtime(calls, names))
     there = placed_in_runtime(calls, names)
 

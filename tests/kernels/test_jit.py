@@ -16,9 +16,10 @@ CALL = """
 import logging
 import numpy as np
 logging.basicConfig(level=logging.INFO, format="%(message)s")
-from oneiro.kernels.tail_numba import finish
+from oneiro.kernels.tail import RECTIFIER, Tail
+from oneiro.kernels.tail_numba import finish, parts
 row = np.full(3, -1, np.float32)
-finish(row, 0, 4, row, row)
+finish(row, 0, parts(Tail(bounds=RECTIFIER)))
 print(row.tolist())
 """
 

@@ -7,7 +7,7 @@ import pytest
 
 from oneiro.kernels import crew
 from oneiro.kernels.lrn import lrn_forward, lrn_gradient
-from oneiro.kernels.tail import Tail
+from oneiro.kernels.tail import RECTIFIER, Tail
 
 pytest.importorskip("numba", reason="the kernels are compiled by it")
 from oneiro.kernels import lrn_numba
@@ -68,7 +68,7 @@ def test_a_tail_is_done_on_the_way_out(shape: tuple[int, ...]) -> None:
     add, gate = drawn(shape)[::-1]
     numbers = (5, 1.3, 0.75, 2.0)
     wanted = exactly(lrn_gradient, dy, x, *numbers)
-    for tail in (Tail(add), Tail(None, gate), Tail(add, gate), Tail(rectify=True)):
+    for tail in (Tail(add), Tail(None, gate), Tail(add, gate), Tail(bounds=RECTIFIER)):
         close(filled(lrn_gradient, dy, x, *numbers, tail=tail), tail.of(wanted))
 
 

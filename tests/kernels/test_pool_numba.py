@@ -8,7 +8,7 @@ import pytest
 
 from oneiro.kernels import crew
 from oneiro.kernels.pool import average_pool_backward, max_pool_gradient
-from oneiro.kernels.tail import NOTHING, Tail
+from oneiro.kernels.tail import NOTHING, RECTIFIER, Tail
 from oneiro.kernels.window import Window, sliding_window
 
 pytest.importorskip("numba", reason="the kernels are compiled by it")
@@ -133,7 +133,7 @@ def test_cases_of_any_rank(kernel: Any) -> None:
 def test_a_tail_is_done_on_the_way_out(shape: tuple[int, ...], window: Window) -> None:
     dy, x, add = diffs(shape, window), integers(*shape), integers(*shape)
     gate = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    for tail in (Tail(add), Tail(None, gate), Tail(add, gate), Tail(rectify=True)):
+    for tail in (Tail(add), Tail(None, gate), Tail(add, gate), Tail(bounds=RECTIFIER)):
         found = filled(max_pool_gradient, shape, dy, x, window, tail=tail)
         np.testing.assert_array_equal(found, tail.of(max_pool_gradient(dy, x, window)))
 

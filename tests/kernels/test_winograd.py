@@ -10,7 +10,7 @@ pytest.importorskip("numba", reason="needs numba (pip install 'oneiro[cpu]')")
 from oneiro.kernels import crew, winograd, winograd_numba
 from oneiro.kernels.conv import conv, conv_backward, mirrored
 from oneiro.kernels.dispatch import Array
-from oneiro.kernels.tail import NOTHING, Tail
+from oneiro.kernels.tail import NOTHING, RECTIFIER, Tail
 from oneiro.kernels.window import Window, sliding_window
 
 Shape = tuple[int, int, int, int]
@@ -81,7 +81,7 @@ def test_tail(added: bool, gated: bool, rectify: bool) -> None:
     x, w, b = drawn((2, 6, 9, 23)), drawn((5, 6, 3, 3), 1), drawn((5,), 2)
     add = drawn((2, 5, 10, 22), 3) if added else None
     gate = drawn((2, 5, 10, 22), 4) if gated else None
-    tail = Tail(add, gate, rectify)
+    tail = Tail(add, gate, bounds=RECTIFIER if rectify else None)
     expected = tail.of(conv.specification(*wide(x, w, b), window((1, 0, 2, 1)), 1))
     assert_close(convolved(x, w, b, (1, 0, 2, 1), tail), expected)
 

@@ -9,8 +9,9 @@ import pytest
 from oneiro.kernels.conv import conv, conv_backward
 from oneiro.kernels.lrn import lrn, lrn_backward, lrn_forward, lrn_gradient
 from oneiro.kernels.pool import max_pool, max_pool_backward, max_pool_gradient
-from oneiro.kernels.relu import relu, relu_backward
+from oneiro.kernels.relu import gate, relu, relu_backward
 from oneiro.kernels.symbol import Call, Graph, Symbol
+from oneiro.kernels.tail import RECTIFIER
 from oneiro.kernels.window import sliding_window
 from oneiro.plan.call import run
 from oneiro.plan.fold import Folding
@@ -226,7 +227,43 @@ def test_a_tail_is_what_follows() -> None:
     assert traced.agrees(calls) == ["max_pool_gradient + tail"]
     function = calls[0].function
     assert isinstance(function, Tailed)
-    assert function.rectify
+    assert function.bounds == RECTIFIER
+
+
+@pytest.mark.parametrize("low", [0, -0.5])
+def test_a_tail_holds_between_bounds(low: float) -> None:
+    """As MobileNet's rectifier does, with a ceiling, and on the way back."""
+
+    def program(dy: Any, x: Any, y: Any) -> Any:
+        diff = max_pool_gradient(dy, x, OVERLAPPING)
+        opened = gate(gate(diff, y > np.float32(low)), y < np.float32(0.8))
+        return np.clip(opened, np.float32(low), np.float32(6))
+
+    dy = normal(2, 4, *OVERLAPPING.sizes(SHAPE[2:]))
+    traced = Traced(program, dy, *(normal(*SHAPE) for _ in range(2)))
+    calls = tailed(traced.calls, traced.names, set())
+    assert traced.agrees(calls) == ["max_pool_gradient + tail"]
+
+
+def test_gates_by_several_values_are_no_tail() -> None:
+    def program(dy: Any, x: Any, y: Any, z: Any) -> Any:
+        return gate(gate(max_pool_gradient(dy, x, OVERLAPPING), y > 0), z < 1)
+
+    dy = normal(2, 4, *OVERLAPPING.sizes(SHAPE[2:]))
+    traced = Traced(program, dy, *(normal(*SHAPE) for _ in range(3)))
+    names = traced.agrees(tailed(traced.calls, traced.names, set()))
+    assert names == ["max_pool_gradient + tail", "less", "gate"]
+
+
+def test_a_mask_that_is_wanted_is_made() -> None:
+    def program(dy: Any, x: Any, y: Any) -> Any:
+        mask = y > 0
+        return mask, gate(max_pool_gradient(dy, x, OVERLAPPING), mask)
+
+    dy = normal(2, 4, *OVERLAPPING.sizes(SHAPE[2:]))
+    traced = Traced(program, dy, *(normal(*SHAPE) for _ in range(2)))
+    names = traced.agrees(tailed(traced.calls, traced.names, set()))
+    assert sorted(names) == ["greater", "max_pool_gradient + tail"]
 
 
 def test_a_tail_ends_where_a_value_is_wanted() -> None:
