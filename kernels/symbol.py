@@ -46,6 +46,31 @@ class Call(NamedTuple):
     results: tuple[Any, ...]
 
 
+class Body:
+    """Nodes that a node of the graph runs, as often as it likes; while open, it takes new ones.
+
+    They may read what the graph made before.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.inputs: list[Symbol] = []
+        self.outputs: list[Symbol] = []
+        self.nodes: list[Operation] = []
+
+    def input(self, dtype: Any, dims: Iterable[int | None]) -> Symbol:
+        """A value that comes anew each time."""
+        symbol = Symbol(self.graph, f"inner_{next(self.graph.counter)}", dtype, dims)
+        self.inputs.append(symbol)
+        return symbol
+
+    def __enter__(self) -> None:
+        self.nodes, self.graph.nodes = self.graph.nodes, self.nodes
+
+    def __exit__(self, *error: object) -> None:
+        self.nodes, self.graph.nodes = self.graph.nodes, self.nodes
+
+
 class Graph:
     """What a program did: its calls, and the ONNX nodes that say the same."""
 

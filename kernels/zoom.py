@@ -12,25 +12,28 @@ from .array import DeviceArray, dense, empty
 from .dispatch import Array, Case, kernel
 from .line import launch
 from .source import Source
-from .symbol import known, node
+from .symbol import as_vector, known, node
 
 ZOOM = Source("zoom.cu")
 
 
 @kernel
-def zoom(x: Array, h: int, w: int) -> Array:
-    """x (n, c, ., .) resampled bilinearly to h rows and w columns, corner to corner."""
+def zoom(x: Array, h: Any, w: Any) -> Array:
+    """x (n, c, ., .) resampled bilinearly to h rows and w columns, corner to corner.
+
+    On symbols h and w may be sizes that are not known yet.
+    """
     factors = (1, h / x.shape[2], w / x.shape[3])
     # rounding may put the last row or column just outside, where scipy by itself finds zeros
     return np.stack([scipy.ndimage.zoom(y, factors, order=1, mode="nearest") for y in x])
 
 
 @zoom.onnx
-def _(x: Array, h: int, w: int) -> Array:
+def _(x: Array, h: Any, w: Any) -> Array:
     none = np.zeros(0, np.float32)  # no region of interest, no scales: the sizes say it
-    sizes = np.array([*known(x.shape)[:2], h, w], np.int64)
+    shape = (*x.shape[:2], h, w)
     corners = {"coordinate_transformation_mode": "align_corners", "mode": "linear"}
-    return node("Resize", x, none, none, sizes, **corners, dims=(*known(x.shape)[:2], h, w))
+    return node("Resize", x, none, none, as_vector(shape), **corners, dims=known(shape))
 
 
 @zoom.cuda

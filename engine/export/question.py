@@ -9,8 +9,10 @@ import numpy as np
 
 from oneiro.kernels.dispatch import Array
 from oneiro.kernels.relu import relu
+from oneiro.kernels.repeat import repeat
 from oneiro.kernels.roll import unroll
 from oneiro.kernels.shape import arange
+from oneiro.kernels.zoom import zoom
 
 from ..ascent import dream_step, image_gradient
 from ..error import ArgumentError
@@ -29,6 +31,7 @@ UNIT = {
     "column": "which column of it, from 0; -1: all",
 }
 CLASS = {"class": "which class, from 0; -1: the one with the highest score"}
+OCTAVES, SCALE = 4, 1.4  # of a dream, as in the notebook
 RULES = {"gradient": "gradient", "guided": "guided backprop", "deconv": "the deconvnet"}
 
 
@@ -52,7 +55,7 @@ def question(net: Net, what: str, ends: Ends, face: Face) -> Question:
         raise ArgumentError(f"{what} is about a blob: name one as end")
     if len(ends) > most:
         raise ArgumentError(f"{what} takes {'no end' if most == 0 else 'one end at most'}")
-    if isinstance(ends, Mapping) and ask not in (gradient, step):
+    if isinstance(ends, Mapping) and ask not in (gradient, step, dream):
         raise ArgumentError(f"{what} climbs no objective: name blobs")
     return ask(net, what, ends, face)
 
@@ -163,6 +166,55 @@ def step(net: Net, what: str, ends: Ends, face: Face) -> Question:
     return Question(program, inputs, docs)
 
 
+def dream(net: Net, what: str, ends: Ends, face: Face) -> Question:
+    """A whole dream: OCTAVES sizes of the picture, from the smallest on, and steps in each."""
+    climb = climbing(net, ends)
+
+    def program(net: Net, steps: Array, step: Array, shifts: Array, **given: Array) -> Any:
+        x = face.enter(net, given[face.name])
+        way = net.known_preprocessing()
+        goal, bounds = climb.goal(given), way.bounds(net.channels, net.dtype)
+        size = step * way.unit(net.channels, net.dtype)
+
+        def moved(x: Array, shift: Array) -> Array:
+            made: Array = dream_step(net, x, shift, size, goal, bounds)["x"]
+            return made
+
+        bases = [x]
+        for _ in range(OCTAVES - 1):
+            bases.append(zoom(bases[-1], *map(smaller, bases[-1].shape[2:])))
+        detail: Any = None
+        for k, base in enumerate(bases[::-1]):
+            start = base if detail is None else base + zoom(detail, *base.shape[2:])
+            turns = np.squeeze(shifts[k : k + 1], (0,))
+            detail = repeat(moved, steps, start, turns) - base
+        return {"dream": face.leave(net, x + detail)}
+
+    docs = climb.docs | {
+        face.name: face.doc,
+        "steps": f"how many, in each of {OCTAVES} octaves",
+        "step": "how far one goes on the average, in grey values of 0..255",
+        "shifts": "the jitter: for each octave and step, the smallest octave first, by how many "
+        "rows and columns the net sees the picture turned",
+        "dream": f"{face.name}, dreamt",
+    }
+    inputs = {
+        face.name: (face.input[0], (1, *face.input[1][1:])),
+        "steps": (np.int64, ()),
+        "step": (net.dtype, ()),
+        "shifts": (np.int64, (OCTAVES, "steps", 2)),
+        **climb.inputs,
+    }
+    return Question(program, inputs, docs)
+
+
+def smaller(size: Any) -> Any:
+    """The size of the next octave, as `octaves` has it; it may be a symbol."""
+    if isinstance(size, int):
+        return max(1, round(size * (1 / SCALE)))
+    return np.maximum(np.rint(size.astype(np.float64) * (1 / SCALE)), 1).astype(np.int64)
+
+
 class Climb(NamedTuple):
     """What is climbed: an objective, or one of the unit that three of the inputs name."""
 
@@ -202,6 +254,7 @@ WHATS = {  # and how many ends they take
     "saliency": (saliency, 0, 0),
     "gradcam": (grad_cam, 0, 1),
     "step": (step, 1, MANY),
+    "dream": (dream, 1, MANY),
 }
 
 

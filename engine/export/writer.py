@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from oneiro.kernels.dispatch import Array
-from oneiro.kernels.symbol import Operation, Symbol
+from oneiro.kernels.symbol import Body, Operation, Symbol
 
 from ..error import ArgumentError, ModelError
 from ..trace import Trace
@@ -108,11 +108,22 @@ def readable_names(traced: Trace) -> dict[str, str]:
 def as_proto(node: Operation, names: Mapping[str, str]) -> onnx.NodeProto:
     inputs = [names.get(name, name) for name in node.inputs]
     outputs = [names.get(name, name) for name in node.outputs]
-    attributes: dict[str, Any] = {
-        key: helper.np_dtype_to_tensor_dtype(value) if isinstance(value, np.dtype) else value
-        for key, value in node.attributes.items()
-    }
+    attributes = {key: as_attribute(value, names) for key, value in node.attributes.items()}
     return helper.make_node(node.operator, inputs, outputs, **attributes)
+
+
+def as_attribute(value: Any, names: Mapping[str, str]) -> Any:
+    """An attribute as onnx takes it."""
+    if isinstance(value, np.dtype):
+        return helper.np_dtype_to_tensor_dtype(value)
+    if not isinstance(value, Body):
+        return value
+    inputs, outputs = (
+        [value_info(names.get(symbol.name, symbol.name), symbol, symbol.dims) for symbol in group]
+        for group in (value.inputs, value.outputs)
+    )
+    nodes, _ = alive(value.nodes, {symbol.name for symbol in value.outputs})
+    return helper.make_graph([as_proto(node, names) for node in nodes], "body", inputs, outputs)
 
 
 def alive(nodes: Iterable[Operation], results: set[str]) -> tuple[list[Operation], set[str]]:
@@ -128,6 +139,8 @@ def alive(nodes: Iterable[Operation], results: set[str]) -> tuple[list[Operation
             outputs = outputs[:-1]
         if outputs:
             used.update(node.inputs)
+            for body in (value for value in node.attributes.values() if isinstance(value, Body)):
+                used.update(alive(body.nodes, {symbol.name for symbol in body.outputs})[1])
             kept.append(node._replace(outputs=outputs))
     return kept[::-1], used
 

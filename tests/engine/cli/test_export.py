@@ -59,7 +59,7 @@ def test_a_network_that_is_not_known_as_it_stands(export: Command) -> None:
             2,
             "the network itself",
         ),
-        (("squeezenet1.1", "-w", "dream"), 2, "'dream' is not one of"),
+        (("squeezenet1.1", "-w", "sleep"), 2, "'sleep' is not one of"),
         (("squeezenet1.1", "-w", "saliency", "--opset", 5), 1, "opset 5 has no form"),
     ],
 )

@@ -128,6 +128,27 @@ def test_a_step(branches: Net, size: tuple[int, int] | None) -> None:
         assert np.median(distances) < 1e-4, place
 
 
+@pytest.mark.parametrize("size", [None, (61, 83)])
+def test_a_whole_dream(squeezenet: Net, size: tuple[int, int] | None) -> None:
+    """As deepdream makes it, whose shifts are drawn one by one."""
+    run = session(export(squeezenet, "dream", {"fire3/concat": l2}, size=size))
+    img = photo(61, 83, 0)
+    random = np.random.RandomState(3)
+    shifts = np.array([random.randint(-4, 5, 2)[::-1] for _ in range(4 * 3)]).reshape(4, 3, 2)
+    found = run(picture=img[None], steps=3, step=2.0, shifts=shifts)["dream"][0]
+    options = {
+        "octave_n": 4,
+        "octave_scale": 1.4,
+        "iter_n": 3,
+        "step_size": 2.0,
+        "jitter": 4,
+        "smooth": 0,
+    }
+    wanted = np.asarray(oneiro.deepdream(squeezenet, img, end="fire3/concat", seed=3, **options))
+    assert measure.distance(found - img, wanted - img) < 0.05  # ties of pools, step after step
+    assert np.median(np.abs(found - wanted)) < 0.02
+
+
 def test_activations_of_several_blobs_and_pictures_of_bytes(branches: Net) -> None:
     run = session(export(branches, "activations", ["mixed", "end"], pixels="uint8"))
     img = photo(13, 18, 0)
@@ -162,7 +183,7 @@ def test_settled_objectives_take_no_unit(branches: Net) -> None:
 @pytest.mark.parametrize(
     ("what", "ends", "options", "message"),
     [
-        ("dream", "mixed", {}, "what is 'dream'; it must be one of activations, gradient"),
+        ("sleep", "mixed", {}, "what is 'sleep'; it must be one of activations, gradient"),
         ("gradient", [], {}, "gradient is about a blob: name one as end"),
         ("gradcam", ["mixed", "end"], {}, "gradcam takes one end at most"),
         ("activations", {"mixed": l2}, {}, "activations climbs no objective: name blobs"),
