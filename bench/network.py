@@ -37,11 +37,11 @@ from timing import Clock, NoRivalError, Rival, interleaved, ratio, spread
 
 import oneiro
 from oneiro import Net, Plan, Preprocess, dream_step, image_gradient
+from oneiro.call import arguments, reads, run as make
 from oneiro.kernels.dispatch import PRECISIONS, DeviceError
 from oneiro.kernels.tuning import measured, tuning
 from oneiro.models import registry
 from oneiro.objective import l2
-from oneiro.plan.call import arguments, reads, run as make
 from oneiro.plan.plan import computed
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))

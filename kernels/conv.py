@@ -112,9 +112,12 @@ def _(
 def mirrored(w: Array, group: int) -> Array:
     """The filters of the adjoint: inputs and outputs exchanged inside each group, taps turned."""
     outputs, inputs, *kernel = w.shape
-    axes = range(3, 3 + len(kernel))
-    grouped = w.reshape(group, outputs // group, inputs, *kernel).transpose(0, 2, 1, *axes)
-    swapped = grouped.reshape(group * inputs, outputs // group, *kernel)
+    if group == 1:
+        swapped = w.transpose(1, 0, *range(2, w.ndim))
+    else:
+        axes = range(3, 3 + len(kernel))
+        grouped = w.reshape(group, outputs // group, inputs, *kernel).transpose(0, 2, 1, *axes)
+        swapped = grouped.reshape(group * inputs, outputs // group, *kernel)
     if math.prod(kernel) == 1:
         return swapped
     return swapped[(slice(None), slice(None), *[slice(None, None, -1)] * len(kernel))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,13 +12,15 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from oneiro.kernels.dispatch import Array
-from oneiro.kernels.symbol import Body, Operation, Symbol
+from oneiro.kernels.symbol import Body, Call, Operation, Symbol
 
+from ..call import arguments, reads, run, symbols
 from ..error import ArgumentError, ModelError
 from ..trace import Trace
 
 OPSET = 18
 IR_VERSION = 10  # what runtimes of the last years read
+FOLDED = 4096  # elements of what is worked out beforehand, at most
 LARGEST = 2**31 - 1  # bytes of a model in one piece
 NOTHING: Mapping[str, Any] = {}
 
@@ -35,7 +38,9 @@ def as_model(
     """
     graph, results, _ = traced
     names = readable_names(traced)
-    nodes, used = alive(graph.nodes, {symbol.name for symbol in results.values()})
+    constants = folded(graph.calls, graph.constants)
+    made = [node for node in graph.nodes if constants.keys().isdisjoint(node.outputs)]
+    nodes, used = alive(made, {symbol.name for symbol in results.values()})
     protos = [as_proto(node, names) for node in nodes]
     # a result that another name already stands for, such as an input handed through
     protos += [
@@ -45,7 +50,7 @@ def as_model(
     ]
     casts: list[onnx.NodeProto] = []
     tensors: list[TensorProto] = []
-    for name, array in graph.constants.items():
+    for name, array in constants.items():
         if name in used:
             store(names.get(name, name), np.asarray(array), casts, tensors)
     inputs = [value_info(symbol.name, symbol, shapes[symbol.name]) for symbol in graph.inputs]
@@ -63,6 +68,19 @@ def as_model(
     if model.ByteSize() <= LARGEST:
         check(model)
     return model
+
+
+def folded(calls: Iterable[Call], constants: Mapping[str, Any]) -> dict[str, Any]:
+    """The constants, and what little depends on them alone, such as gains of a normalisation.
+
+    Filters that are turned for the way back are not: so they are in a file once.
+    """
+    values = dict(constants)
+    for call in calls:
+        known = values.keys() >= set(reads(arguments(call)))
+        if known and all(math.prod(s.dims) <= FOLDED for s in symbols(call.results)):
+            run(call, values)
+    return values
 
 
 def check(model: onnx.ModelProto | str) -> None:

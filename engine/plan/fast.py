@@ -22,8 +22,8 @@ from oneiro.kernels.link import Link
 from oneiro.kernels.symbol import Call, Symbol
 from oneiro.kernels.tail import Tail
 
+from ..call import arguments, filled, made, symbols
 from . import session
-from .call import arguments, filled, made, symbols
 from .fusion import is_expression
 from .memory import Memory, Step, is_join, read
 from .schedule import Segment

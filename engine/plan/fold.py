@@ -11,7 +11,7 @@ from oneiro.kernels.conv import conv, conv_backward
 from oneiro.kernels.dispatch import Array
 from oneiro.kernels.symbol import Call, Symbol
 
-from .call import readers
+from ..call import readers
 
 
 class Folding:

@@ -31,7 +31,7 @@ from oneiro.kernels.pointwise import (
 )
 from oneiro.kernels.symbol import Call, Symbol, cast
 
-from .call import symbols
+from ..call import symbols
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from oneiro.kernels.dispatch import Array
 from oneiro.kernels.symbol import Call
 
-from .call import arguments, reads
+from ..call import arguments, reads
 from .fold import Folding
 from .fusion import Joined, Joining, joined, parts
 from .placement import placed_in_runtime, regrouped

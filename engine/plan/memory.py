@@ -11,8 +11,8 @@ import numpy as np
 from oneiro.kernels.dispatch import Array
 from oneiro.kernels.symbol import Call, Symbol
 
+from ..call import arguments, made, symbols
 from .arena import ALIGNMENT, Span, offsets
-from .call import arguments, made, symbols
 from .fusion import is_expression
 from .schedule import Segment
 

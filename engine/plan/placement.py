@@ -15,7 +15,7 @@ from oneiro.kernels.pool import average_pool, max_pool
 from oneiro.kernels.relu import relu
 from oneiro.kernels.symbol import Call, Symbol
 
-from .call import arguments, makers, readers, symbols
+from ..call import arguments, makers, readers, symbols
 
 CONVOLUTIONS = (conv, conv_backward)
 POOLS = (max_pool, average_pool)

@@ -18,10 +18,10 @@ from oneiro.kernels import crew
 from oneiro.kernels.dispatch import Device, Kernel, Run, is_device, own
 from oneiro.kernels.symbol import Call, Symbol
 
+from ..call import arguments, reads, run
 from ..error import ArgumentError
 from ..net import Net
 from ..trace import Input, Program, trace
-from .call import arguments, reads, run
 from .fast import Fast
 from .fusion import joined
 from .lowering import lowered

@@ -12,7 +12,7 @@ from oneiro.kernels.lrn import lrn, lrn_backward, lrn_forward, lrn_gradient
 from oneiro.kernels.pool import max_pool, max_pool_backward, max_pool_gradient
 from oneiro.kernels.symbol import Call
 
-from .call import makers, readers
+from ..call import makers, readers
 
 
 def remade(calls: Sequence[Call], results: Iterable[str]) -> list[Call]:

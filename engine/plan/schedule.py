@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from oneiro.kernels.symbol import Call, Symbol
 
-from .call import arguments, makers, readers, symbols
+from ..call import arguments, makers, readers, symbols
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from oneiro.kernels import crew
 from oneiro.kernels.dispatch import Array
 from oneiro.kernels.symbol import Graph, Symbol
 
+from ..call import arguments, made, reads
 from ..export.segment import segment_bytes
-from .call import arguments, made, reads
 from .schedule import Segment
 
 Sessions = dict[tuple[bytes, int], Any]  # by what they compute, and their threads

@@ -16,7 +16,7 @@ import numpy as np
 from oneiro.kernels.relu import gate, relu, relu_backward
 from oneiro.kernels.symbol import Call, Symbol
 
-from .call import makers, readers
+from ..call import makers, readers
 
 GATES = (relu, gate, relu_backward)
 

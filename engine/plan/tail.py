@@ -15,7 +15,7 @@ from oneiro.kernels.relu import gate, relu, relu_backward
 from oneiro.kernels.symbol import Call, Symbol
 from oneiro.kernels.tail import RECTIFIER, Bounds, Tail
 
-from .call import makers, readers
+from ..call import makers, readers
 from .placement import is_sum
 
 

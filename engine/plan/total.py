@@ -11,7 +11,7 @@ import numpy as np
 from oneiro.kernels.pointwise import Step
 from oneiro.kernels.symbol import Call, Symbol
 
-from .call import makers, readers
+from ..call import makers, readers
 from .fusion import Joined, expression, parts
 
 

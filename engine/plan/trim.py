@@ -7,7 +7,7 @@ from typing import Any
 
 from oneiro.kernels.symbol import Call
 
-from .call import arguments, reads, run, symbols
+from ..call import arguments, reads, run, symbols
 
 
 def trimmed(

@@ -22,9 +22,9 @@ from oneiro import (
     export_program,
 )
 from oneiro.ascent import image_gradient
+from oneiro.call import run
 from oneiro.models import registry
 from oneiro.objective import channel, guide, l2
-from oneiro.plan.call import run
 from oneiro.trace import Program
 from oracle import light, small
 from oracle.measure import distance, medians

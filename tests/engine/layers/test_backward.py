@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from oneiro.call import filled, run
 from oneiro.kernels.symbol import Graph
 from oneiro.layer import LAYERS
-from oneiro.plan.call import filled, run
 from oracle.adjoint import as_tuple, check_adjoint
 from oracle.case import Case, every, normal, random
 

@@ -12,6 +12,7 @@ import pytest
 
 from oneiro import Net, Preprocess
 from oneiro.ascent import NORMS
+from oneiro.call import run
 from oneiro.kernels.conv import conv
 from oneiro.kernels.dispatch import Emulator
 from oneiro.kernels.lrn import lrn, lrn_backward
@@ -25,7 +26,6 @@ from oneiro.kernels.window import sliding_window
 from oneiro.methods.deepdream import step_plan
 from oneiro.models import registry
 from oneiro.objective import l2
-from oneiro.plan.call import run
 from oneiro.plan.fusion import joined
 from oneiro.plan.plan import placed
 from oneiro.setting import Settings

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from oneiro.call import run
 from oneiro.kernels.conv import conv, conv_backward
 from oneiro.kernels.lrn import lrn, lrn_backward, lrn_forward, lrn_gradient
 from oneiro.kernels.pool import max_pool, max_pool_backward, max_pool_gradient
@@ -13,7 +14,6 @@ from oneiro.kernels.relu import gate, relu, relu_backward
 from oneiro.kernels.symbol import Call, Graph, Symbol
 from oneiro.kernels.tail import RECTIFIER
 from oneiro.kernels.window import sliding_window
-from oneiro.plan.call import run
 from oneiro.plan.fold import Folding
 from oneiro.plan.placement import placed_in_runtime, regrouped
 from oneiro.plan.remake import remade

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from oneiro.call import run
 from oneiro.kernels.conv import conv, conv_backward
 from oneiro.kernels.depthwise import depthwise, depthwise_backward
 from oneiro.kernels.dispatch import Array
 from oneiro.kernels.plain import plain
 from oneiro.kernels.symbol import Graph
 from oneiro.kernels.window import sliding_window
-from oneiro.plan.call import run
 from oneiro.plan.separable import separated
 
 pytest.importorskip("numba", reason="filters are laid out for compiled kernels")

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from oneiro.call import filled
 from oneiro.kernels import crew
 from oneiro.kernels.symbol import Graph
-from oneiro.plan.call import filled
 from oneiro.plan.total import Total, totalled
 
 pytest.importorskip("numba", reason="the loops are compiled by it")
