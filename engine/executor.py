@@ -55,13 +55,17 @@ def described(name: str) -> str:
     """An executor with what its last bits depend on."""
     if name == "numpy":
         return name
+    if name not in EXECUTORS:  # a provider of onnxruntime's
+        return f"{name}, {versions()[0]}"
     return ", ".join([name, *versions(), f"{crew.threads()} threads"])
 
 
 @functools.cache
 def versions() -> tuple[str, ...]:
-    """What the fast executor needs, as it is installed; looked for once, as that takes a while."""
+    """What of NEEDED is installed; looked for once, as that takes a while."""
     distributions = importlib.metadata.packages_distributions()  # onnxruntime has several names
     return tuple(
-        f"{package} {importlib.metadata.version(distributions[package][0])}" for package in NEEDED
+        f"{package} {importlib.metadata.version(distributions[package][0])}"
+        for package in NEEDED
+        if package in distributions
     )

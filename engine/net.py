@@ -39,6 +39,7 @@ from .image import Picture
 from .importer import Node, foreseen, read_model
 from .layer import RULES, Activation, Missing, as_tuple
 from .preprocess import Preprocess
+from .provider import chosen_provider, is_runtime
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +66,9 @@ class Net:
     to their constants, `inputs` and `outputs` list blob names, and `input` is the picture's. A
     name may be that of a blob, an alias, or a layer, which means the layer's last output.
 
-    `device` is "cpu", "cuda", "emulator" (a CPU that runs the CUDA kernels, to prove them), or
-    "auto", a GPU if there is one. On the last three `precision` says how convolutions multiply:
+    `device` is "cpu", "cuda", "emulator" (a CPU that runs the CUDA kernels, to prove them), "auto",
+    a GPU if there is one, or "ort" or "ort:NAME": Plans then run in onnxruntime, in the execution
+    provider of that name (provider.py). On a GPU `precision` says how convolutions multiply:
     "exact" (also "auto") as float32 does, "tf32" with 10 bits behind the point, "half" with float16
     and sums in float32; what a blob holds is a DeviceArray there. `dtype` is float32 or, on the
     CPU, float64.
@@ -96,11 +98,14 @@ class Net:
         executor: str = "auto",
     ) -> None:
         self.dtype = np.dtype(dtype)
-        self.device = chosen_device(device, self.dtype, precision)  # None: NumPy on the host
+        # None: NumPy on the host; there Plans may be made by a provider of onnxruntime's
+        self.provider = chosen_provider(device, self.dtype) if is_runtime(device) else None
+        place = "cpu" if self.provider else device
+        self.device = chosen_device(place, self.dtype, precision)
         self.again = functools.partial(  # opens the same file, perhaps in another process
             Net,
             os.path.abspath(path),
-            device if self.device else "cpu",
+            device if self.device or self.provider else "cpu",
             self.dtype,
             layout=layout,
             max_bytes=max_bytes,

@@ -72,7 +72,7 @@ def surroundings(net: Net) -> dict[str, str]:
         "blas": blas(),
         "dtype": str(net.dtype),
         "device": ", ".join([str(net.device), *net.device.fingerprint]) if net.device else "cpu",
-        "executor": "" if net.device else described(net.executor),
+        "executor": "" if net.device else described(net.provider or net.executor),
         "precision": net.precision,
         "tuning": table.digest if table else "",
     }

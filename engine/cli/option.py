@@ -13,6 +13,7 @@ from oneiro.kernels.dispatch import DEVICES
 from ..executor import EXECUTORS, PRECISIONS
 from ..importer.layout import LAYOUTS
 from ..preprocess import PRESETS
+from ..provider import PROVIDERS
 from ..sidecar import sides
 
 
@@ -47,14 +48,16 @@ def busy(_: click.Context, option: click.Parameter, count: int | None) -> None:
 
 
 COMPUTING = ("device", "precision", "executor")
+RUNTIMES = [*DEVICES, "ort", *(f"ort:{name}" for name in PROVIDERS)]
 
 
 def computing(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options COMPUTING: where a network runs."""
     options = (
         click.option(
-            "--device", type=click.Choice(DEVICES), default="auto",
-            help="Where to compute; auto is a GPU if there is one.",
+            "--device", type=click.Choice(RUNTIMES), default="auto", metavar="[NAME]",
+            help=f"Where to compute: {', '.join(DEVICES)}; or ort, onnxruntime, which picks a "
+            "provider, or ort:NAME.  [a GPU if there is one]",
         ),
         click.option(
             "--precision", type=click.Choice(PRECISIONS),

@@ -25,6 +25,7 @@ from ..trace import Input, Program, trace
 from .fast import Fast
 from .fusion import joined
 from .lowering import lowered
+from .runtime import in_runtime
 from .split import gated_whole
 from .trim import is_sized, last_uses, trimmed
 
@@ -32,28 +33,32 @@ from .trim import is_sized, last_uses, trimmed
 class Plan:
     """program(net, **inputs) -> {name: result}, compiled; `inputs` are name=(dtype, shape).
 
-    It computes where the net does, and on the CPU as `net.executor` says. The net's constants are
-    those of the moment: make a new Plan after changing params.
+    It computes where the net does, on the CPU as `net.executor` says, or in onnxruntime. The net's
+    constants are those of the moment: make a new Plan after changing params.
     """
 
     def __init__(self, net: Net, program: Program, **inputs: Input) -> None:
+        self.inputs = {
+            name: (np.dtype(dtype), tuple(shape)) for name, (dtype, shape) in inputs.items()
+        }
+        self.device = net.device
+        self.run: Run
+        if net.provider:
+            self.run = in_runtime(net, program, inputs)
+            return
         graph, self.results, _ = trace(net, program, inputs)
         names = list(reads(self.results.values()))
         calls, values = trimmed(graph.calls, graph.constants, self.results.values())
         calls = gated_whole(calls, names)
-        self.device = net.device
         if self.device:
             calls = joined(placed(calls, self.device), names)
         self.calls = calls
         used = {*names, *(name for call in calls for name in reads(arguments(call)))}
         self.constants = {name: value for name, value in values.items() if name in used}
-        self.inputs = {
-            name: (np.dtype(dtype), tuple(shape)) for name, (dtype, shape) in inputs.items()
-        }
         self.dead = last_uses(calls, {*names, *self.constants})
         if self.device is None and net.executor == "fast" and is_sized(calls):
             steps, constants = lowered(calls, self.constants, names, net.precision)
-            self.run: Run = Fast(steps, constants, self.results, graph.inputs, net.sessions)
+            self.run = Fast(steps, constants, self.results, graph.inputs, net.sessions)
             return
         # by parts, not by the plan: what is captured would hold it, and memory on a GPU, in a ring
         compute = functools.partial(computed, calls, self.dead, self.constants, self.results)
