@@ -13,7 +13,7 @@ from .symbol import Body, node
 
 
 @kernel
-def repeat(step: Callable[[Array, Array], Array], count: Array, x: Array, each: Array) -> Array:
+def repeat(x: Array, step: Callable[[Array, Array], Array], count: Array, each: Array) -> Array:
     """x after `count` times x = step(x, each[k]) for k = 0, 1, ...; the sizes of x stay.
 
     As ONNX the step is written once, as the body of a Loop: only exports run it on symbols.
@@ -24,7 +24,7 @@ def repeat(step: Callable[[Array, Array], Array], count: Array, x: Array, each: 
 
 
 @repeat.onnx
-def _(step: Callable[[Array, Array], Array], count: Array, x: Array, each: Array) -> Array:
+def _(x: Array, step: Callable[[Array, Array], Array], count: Array, each: Array) -> Array:
     graph: Any = x.graph  # type: ignore[attr-defined]
     body = Body(graph)
     k, going, before = (
@@ -39,9 +39,5 @@ def _(step: Callable[[Array, Array], Array], count: Array, x: Array, each: Array
 
 @repeat.cases
 def _(random: np.random.Generator) -> Iterator[Case]:
-    yield (
-        lambda x, y: 0.5 * x + y,
-        np.array(3),
-        random.normal(size=(2, 5)),
-        random.normal(size=(4, 5)),
-    )
+    x, each = random.normal(size=(2, 5)), random.normal(size=(4, 5))
+    yield x, lambda x, y: 0.5 * x + y, np.array(3), each

@@ -55,10 +55,10 @@ class Body:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.inputs: list[Symbol] = []
-        self.outputs: list[Symbol] = []
+        self.outputs: list[Any] = []
         self.nodes: list[Operation] = []
 
-    def input(self, dtype: Any, dims: Iterable[int | None]) -> Symbol:
+    def input(self, dtype: Any, dims: Iterable[int | None]) -> Any:
         """A value that comes anew each time."""
         symbol = Symbol(self.graph, f"inner_{next(self.graph.counter)}", dtype, dims)
         self.inputs.append(symbol)

@@ -42,7 +42,8 @@ class Lanes:
         return Lanes(self.code, self.code.fmul(self.value, other.value, flags=FUSED))
 
     def __rmul__(self, factor: float) -> Lanes:
-        return self * Lanes(self.code, ir.Constant(VECTOR, [factor] * LANES))
+        kind = self.value.type
+        return self * Lanes(self.code, ir.Constant(kind, [factor] * kind.count))
 
     def where(self, other: Lanes, relation: str, bound: Lanes) -> Lanes:
         """These lanes where the other's compare like that with the bound, elsewhere 0."""

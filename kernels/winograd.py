@@ -21,24 +21,24 @@ from .tail import NOTHING, Tail
 from .window import Window, sliding_window
 
 STRIPS = 8  # from so many groups of tiles on, a thread takes one from its pixels to its result
-CACHED = 1 << 18  # elements of filters: no more than that, and it does so with any number of groups
+CACHED = 1 << 16  # elements of filters: no more than that, and it does so with any number of groups
 BAND = 1 << 21  # elements of transformed pixels, at most, that threads make and use together
 ENTERING = 1 << 12  # tiles times channels whose transform is a piece of work of about 100 us
 LEAVING = 1 << 22  # multiplications that are one
 
 
-def transformed(w: Array) -> Array:
-    """Filters of (k, c, 3, 3) as `convolve` takes them: (blocks, 36, c, filters of a block)."""
+def packed(w: Array) -> Array:
+    """Filters of (k, c, 3, 3) as `convolve` takes them: (blocks, c, 9, filters of a block).
+
+    They are transformed when they are used, a block at a time: four times as many numbers would
+    come from memory more slowly than they are worked out.
+    """
     from .vector_numba import ROWS
-    from .winograd_numba import filter_matrix
 
     k, c = w.shape[:2]
-    g = filter_matrix()
-    u = np.zeros((-(-k // ROWS), 36, c, ROWS), np.float32)
-    for block, here in enumerate(u):  # one at a time: in double precision they take much memory
-        part = g @ w[block * ROWS : (block + 1) * ROWS].astype(np.float64) @ g.T
-        here[..., : len(part)] = part.reshape(-1, c, 36).T
-    return u
+    blocks = np.zeros((-(-k // ROWS), ROWS, c, 9), np.float32)
+    blocks.reshape(-1, c, 9)[:k] = w.reshape(k, c, 9)
+    return np.ascontiguousarray(blocks.transpose(0, 2, 3, 1))
 
 
 def suits(shape: Sequence[int], filters: Sequence[int], window: Window, group: int) -> bool:
@@ -65,7 +65,7 @@ def convolve(
     pads: Sequence[int],
     tail: Tail = NOTHING,
 ) -> None:
-    """Fill `out` (n, k, h', w') with x (n, c, h, w) convolved by `transformed` filters.
+    """Fill `out` (n, k, h', w') with x (n, c, h, w) convolved by `packed` filters.
 
     b is (k,) or None, pads are (top, left, bottom, right). All arrays are float32 in C order.
     """
@@ -115,26 +115,21 @@ class Convolution:
         """The result at a group of tiles, by one thread."""
         values = self.values(count)
         self.enter(values, 0, (0, self.inputs[0]), first, count)
-        self.leave(values, 0, (0, self.blocks), first, count)
+        self.leave(values, (0, self.blocks), first, count)
 
     def band(self, first: int, count: int) -> None:
         """The result at many tiles, by threads that share first channels and then filters."""
         values = self.values(count)
         groups = self.cut(first, count, self.code.GROUP)
-        tiles = groups[0][1]
-        channels = steps(self.inputs[0], ENTERING // tiles)
-        blocks = steps(self.blocks, LEAVING // (36 * self.rows * self.inputs[0] * tiles))
+        channels = steps(self.inputs[0], ENTERING // groups[0][1])
+        blocks = steps(self.blocks, LEAVING // (36 * self.rows * self.inputs[0] * count))
 
         def enter(piece: int) -> None:
             start, size = groups[piece % len(groups)]
             self.enter(values, start - first, channels[piece // len(groups)], start, size)
 
-        def leave(piece: int) -> None:
-            start, size = groups[piece % len(groups)]
-            self.leave(values, start - first, blocks[piece // len(groups)], start, size)
-
         crew.share(enter, len(channels) * len(groups))
-        crew.share(leave, len(blocks) * len(groups))
+        crew.share(lambda piece: self.leave(values, blocks[piece], first, count), len(blocks))
 
     def values(self, count: int) -> Array:
         """Room for what tiles are at the 36 points.
@@ -158,15 +153,17 @@ class Convolution:
     def scratch(self) -> Array:
         return crew.scratch("tiles", (self.code.SCRATCH,), np.float32)
 
-    def leave(
-        self, values: Array, begin: int, blocks: tuple[int, int], first: int, count: int
-    ) -> None:
+    def leave(self, values: Array, blocks: tuple[int, int], first: int, count: int) -> None:
         """Compute from them the result of some blocks of filters."""
         self.code.leave(
-            self.out, self.outputs, blocks, first, count, self.tiles, self.u, values,
-            values.size // 36, begin, self.inputs[0], self.bias, self.tail,
-            self.scratch(),
+            self.out, self.outputs, blocks, first, count, self.tiles, self.u, self.filters(),
+            values, values.size // 36, self.inputs[0], self.bias, self.tail, self.scratch(),
         )  # fmt: skip
+
+    def filters(self) -> Array:
+        """Room for a block of transformed filters: planes apart as those of pixels are."""
+        size = 36 * (self.inputs[0] * self.rows + self.lanes)
+        return crew.scratch("filters", (size,), np.float32)
 
 
 def steps(size: int, most: int) -> list[tuple[int, int]]:
@@ -177,7 +174,7 @@ def steps(size: int, most: int) -> list[tuple[int, int]]:
 
 @kernel
 def winograd(x: Array, w: Array, u: Array | None, b: Array | None, window: Window) -> Array:
-    """conv of one group by 3x3 filters w, of which u is `transformed(w)`."""
+    """conv of one group by 3x3 filters w, of which u is `packed(w)`."""
     return conv(x, w, b, window, 1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,14 +64,22 @@ def out_of(m: Sequence[Lanes]) -> list[Lanes]:
     ]
 
 
-def filter_matrix() -> Array:
-    """G, which takes three elements of a line of a filter to the six points."""
-    points = [0.0, A, -A, B, -B]
-    rows = [[0.0, 0.0, 1.0]]
-    for point in reversed(points):
-        scale = math.prod(point - other for other in points if other != point)
-        rows.append([1 / scale, point / scale, point**2 / scale])
-    return np.array(rows[::-1])
+def over(g: Sequence[Lanes]) -> list[Lanes]:
+    """G g: three taps of a line of a filter as values at the six points."""
+    near, far = 1 / (2 * A * A * (A * A - B * B)), 1 / (2 * B * B * (B * B - A * A))
+    even_a, odd_a = near * (g[0] + A * A * g[2]), near * A * g[1]
+    even_b, odd_b = far * (g[0] + B * B * g[2]), far * B * g[1]
+    first = 1 / (A * A * B * B) * g[0]
+    return [first, even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, g[2]]
+
+
+@written
+def enter_filters(code: Any, u: Place, filters: Place, plane: Any) -> None:
+    """G g G^T of ROWS filters at a channel, whose taps lie one behind the other."""
+    columns = [over([filters.lanes((3 * i + j) * ROWS, ROWS) for i in range(3)]) for j in range(3)]
+    for a in range(6):
+        for b, lanes in enumerate(over([column[a] for column in columns])):
+            u.put(code.mul(plane, ir.Constant(INDEX, 6 * a + b)), lanes)
 
 
 @written
@@ -231,25 +238,30 @@ def leave(
     first: int,
     count: int,
     tiles: tuple[int, int],
+    filters: Array,
     u: Array,
     values: Array,
     plane: int,
-    begin: int,
     depth: int,
     bias: Array,
     tail: Parts,
     scratch: Array,
 ) -> None:
-    """The result of some blocks of ROWS filters at a group of tiles, from values[begin]."""
+    """The result of some blocks of ROWS filters at tiles [first, first + count), from values."""
     pixels = scratch[36 * PRODUCTS :]
     for block in range(blocks[0], blocks[1]):
-        for p in range(36):
-            u_at = (block * 36 + p) * depth * ROWS
-            for panel in range(0, count, LANES):
-                at = p * plane + (begin + panel) * depth
-                multiply(scratch, p * PRODUCTS + panel, GROUP, u, u_at, values, at, depth)
-        for channel in range(block * ROWS, min(shape[0], (block + 1) * ROWS)):
-            at = (channel - block * ROWS) * GROUP
-            for panel in range(0, count, LANES):
-                leave_panel(pixels, 4 * panel, scratch, at + panel, bias[channel])
-            write_pixels(out, shape, channel, first, count, tiles, pixels, tail)
+        apart = depth * ROWS + LANES
+        for c in range(depth):
+            enter_filters(u, c * ROWS, filters, (block * depth + c) * 9 * ROWS, apart)
+        for start in range(0, count, GROUP):
+            here = min(GROUP, count - start)
+            for p in range(36):
+                for panel in range(0, here, LANES):
+                    at = p * plane + (start + panel) * depth
+                    to = p * PRODUCTS + panel
+                    multiply(scratch, to, GROUP, u, p * apart, values, at, depth)
+            for channel in range(block * ROWS, min(shape[0], (block + 1) * ROWS)):
+                at = (channel - block * ROWS) * GROUP
+                for panel in range(0, here, LANES):
+                    leave_panel(pixels, 4 * panel, scratch, at + panel, bias[channel])
+                write_pixels(out, shape, channel, first + start, here, tiles, pixels, tail)

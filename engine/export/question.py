@@ -187,7 +187,7 @@ def dream(net: Net, what: str, ends: Ends, face: Face) -> Question:
         for k, base in enumerate(bases[::-1]):
             start = base if detail is None else base + zoom(detail, *base.shape[2:])
             turns = np.squeeze(shifts[k : k + 1], (0,))
-            detail = repeat(moved, steps, start, turns) - base
+            detail = repeat(start, moved, steps, turns) - base
         return {"dream": face.leave(net, x + detail)}
 
     docs = climb.docs | {

@@ -78,9 +78,14 @@ def folded(calls: Iterable[Call], constants: Mapping[str, Any]) -> dict[str, Any
     values = dict(constants)
     for call in calls:
         known = values.keys() >= set(reads(arguments(call)))
-        if known and all(math.prod(s.dims) <= FOLDED for s in symbols(call.results)):
+        if known and all(elements(symbol) <= FOLDED for symbol in symbols(call.results)):
             run(call, values)
     return values
+
+
+def elements(symbol: Symbol) -> float:
+    """How many it has; infinitely many where a size is not known."""
+    return math.prod(math.inf if size is None else size for size in symbol.dims)
 
 
 def check(model: onnx.ModelProto | str) -> None:

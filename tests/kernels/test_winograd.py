@@ -45,7 +45,7 @@ def convolved(
     n, _, height, width = x.shape
     sizes = window(pads).sizes((height, width))
     out = np.full((n, w.shape[0], *sizes), np.nan, np.float32)
-    winograd.convolve(out, x, winograd.transformed(w), b, pads, tail)
+    winograd.convolve(out, x, winograd.packed(w), b, pads, tail)
     return out
 
 
