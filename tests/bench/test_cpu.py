@@ -89,6 +89,16 @@ def test_a_small_run_writes_a_page(tmp_path: Path) -> None:
     assert "wrong" not in text
 
 
+def test_a_profile_tells_who_does_what(tmp_path: Path) -> None:
+    out = tmp_path / "page.md"
+    script = [sys.executable, "cpu_profile.py", "--net", "squeezenet", "--size", "64x48"]
+    ended = subprocess.run(
+        [*script, "--out", out], cwd=ROOT / "bench", capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "| onnxruntime " in out.read_text("utf-8")
+
+
 def test_ratios_are_those_of_rounds() -> None:
     case = cpu_page.Case("vgg19", "VGG", "512x512", "step", 10, 1e3)
     case.seconds = {"fast": [1.0, 2.0, 9.0], "eager": [2.0, 4.0, 9.0], "own-lrn": [2.0, 3.0, 4.0]}
