@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import importlib.util
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -55,17 +56,15 @@ def described(name: str) -> str:
     """An executor with what its last bits depend on."""
     if name == "numpy":
         return name
-    if name not in EXECUTORS:  # a provider of onnxruntime's
-        return f"{name}, {versions()[0]}"
-    return ", ".join([name, *versions(), f"{crew.threads()} threads"])
+    return ", ".join([name, *map(version, NEEDED), f"{crew.threads()} threads"])
+
+
+def version(package: str) -> str:
+    """A package and its version, whatever brings it: onnxruntime comes under several names."""
+    return f"{package} {importlib.metadata.version(distributions()[package][0])}"
 
 
 @functools.cache
-def versions() -> tuple[str, ...]:
-    """What of NEEDED is installed; looked for once, as that takes a while."""
-    distributions = importlib.metadata.packages_distributions()  # onnxruntime has several names
-    return tuple(
-        f"{package} {importlib.metadata.version(distributions[package][0])}"
-        for package in NEEDED
-        if package in distributions
-    )
+def distributions() -> Mapping[str, list[str]]:
+    """What brings each package; looked for once, as that takes a while."""
+    return importlib.metadata.packages_distributions()

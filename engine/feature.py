@@ -1,9 +1,13 @@
-"""Which blobs are maps of features, that a unit of another blob is worked out from."""
+"""Maps of features: which blobs a unit of another is worked out from, and what it gains."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+from oneiro.kernels.relu import relu
+
+from .blob import Blob
 from .layer import Activation
 from .net import Net
 from .target import Target
@@ -29,3 +33,9 @@ def maps_below(net: Net, target: Target, shapes: Mapping[str, tuple[int, ...]]) 
         if makes and len(shapes[name]) == 4 and min(shapes[name][2:]) > 1 and name != target.blob:
             (near if name in own else found).append(name)
     return (found or near)[::-1]
+
+
+def weighted(blob: Blob) -> Any:
+    """Grad-CAM (n, 1, h, w): the sum of maps times their diffs' means over places, rectified."""
+    weights = blob.diff.mean((2, 3), keepdims=True)  # (n, c, 1, 1)
+    return relu((weights * blob.data).sum(1, keepdims=True))

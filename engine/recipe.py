@@ -16,7 +16,7 @@ from oneiro.kernels.dispatch import Array
 from oneiro.kernels.tuning import tuning
 
 from .error import ArgumentError
-from .executor import described
+from .executor import described, version
 from .net import Net
 from .preprocess import WAY
 
@@ -30,14 +30,10 @@ def make_recipe(
 
     Holds no clock and no path, so that the same work gives the same bytes.
     """
-    way = net.known_preprocessing()
+    net.known_preprocessing()
     return {
         "method": method,
-        "model": {
-            "name": net.model.name,
-            "sha256": net.model.sha256,
-            "preprocessing": json.loads(json.dumps({key: getattr(way, key) for key in WAY})),
-        },
+        "model": origin(net),
         "parameters": {
             # JSON knows no numbers of NumPy's, such as an argmax
             name: value.item() if isinstance(value, np.generic) else value
@@ -46,6 +42,13 @@ def make_recipe(
         "pictures": {name: digest(picture) for name, picture in pictures.items()},
         "surroundings": surroundings(net),
     }
+
+
+def origin(net: Net) -> dict[str, Any]:
+    """The network of a recipe, and how it is fed where that is known."""
+    way = net.preprocessing
+    fed = way and json.loads(json.dumps({key: getattr(way, key) for key in WAY}))
+    return {"name": net.model.name, "sha256": net.model.sha256, "preprocessing": fed}
 
 
 def amended(recipe: Recipe | None, method: str, **parameters: Any) -> Recipe:
@@ -72,10 +75,17 @@ def surroundings(net: Net) -> dict[str, str]:
         "blas": blas(),
         "dtype": str(net.dtype),
         "device": ", ".join([str(net.device), *net.device.fingerprint]) if net.device else "cpu",
-        "executor": "" if net.device else described(net.provider or net.executor),
+        "executor": "" if net.device else executor(net),
         "precision": net.precision,
         "tuning": table.digest if table else "",
     }
+
+
+def executor(net: Net) -> str:
+    """Who makes the calls of a Plan on the host."""
+    if net.provider:
+        return f"{net.provider}, {version('onnxruntime')}"
+    return described(net.executor)
 
 
 def blas() -> str:

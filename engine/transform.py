@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import scipy.ndimage
 
 from oneiro.kernels.border import extend
-from oneiro.kernels.dispatch import Array
+from oneiro.kernels.dispatch import Array, is_symbol
 from oneiro.kernels.zoom import zoom
 
 
@@ -16,15 +19,21 @@ def octaves(x: Array, octave_n: int, octave_scale: float) -> list[Array]:
     """
     sizes = [x]
     for _ in range(octave_n - 1):
-        factors = (1, 1 / octave_scale, 1 / octave_scale)
-        smaller = [max(1, round(n * f)) for n, f in zip(sizes[-1].shape[1:], factors, strict=True)]
-        sizes.append(zoomed(sizes[-1], smaller[1], smaller[2]))
+        sizes.append(zoomed(sizes[-1], *(smaller(n, octave_scale) for n in sizes[-1].shape[2:])))
     return sizes
 
 
-def zoomed(x: Array, h: int, w: int) -> Array:
+def smaller(size: Any, octave_scale: float) -> Any:
+    """A side of the next octave; of a symbol a symbol."""
+    if is_symbol(size):
+        return np.maximum(np.rint(size.astype(np.float64) * (1 / octave_scale)), 1).astype(np.int64)
+    return max(1, round(size * (1 / octave_scale)))
+
+
+def zoomed(x: Array, h: Any, w: Any) -> Array:
     """x (1, c, ., .) resampled bilinearly to h rows and w columns, corner to corner."""
-    return x if x.shape[2:] == (h, w) else zoom(x, h, w)
+    known = not any(map(is_symbol, (*x.shape[2:], h, w)))
+    return x if known and x.shape[2:] == (h, w) else zoom(x, h, w)
 
 
 def edge_padded(x: Array, h: int, w: int) -> Array:

@@ -33,8 +33,9 @@ class Chain:
 
     def __init__(self, links: Sequence[Link]) -> None:
         self.links = links  # they hold the arrays
-        self.words = np.array([word for link in links for word in link.words()], np.int64)
-        self.starts = np.cumsum([0, *(len([*link.words()]) for link in links)])
+        words = [[*link.words()] for link in links]
+        self.words = np.concatenate(words).astype(np.int64)
+        self.starts = np.cumsum([0, *map(len, words)])
         self.counters = np.zeros(2 * len(links), np.int64)
         self.scratch = max(link.scratch for link in links)
         self.taken = sum(link.taken for link in links)

@@ -18,7 +18,7 @@ from llvmlite import ir
 
 from .dispatch import Array
 from .jit import compiled
-from .link import DEPTHWISE, Link
+from .link import DEPTHWISE, PIECE, Link
 from .symbol import Shape
 from .tail import Tail
 from .tail_numba import Parts, finish, flat, parts
@@ -27,7 +27,6 @@ from .window import Window
 
 LINE = 1 << 11  # elements of a plane at a time, about: all that is made of them stays in the cache
 ROUND = 64  # passes go over a multiple of that: the compiler's loops have no remainder then
-PIECE = 25e3  # nanoseconds of a piece, about
 
 ZERO = np.float32(0)
 

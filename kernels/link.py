@@ -9,6 +9,8 @@ from .dispatch import Array
 
 PLAIN, DEPTHWISE = 0, 1  # whose a link is
 
+PIECE = 25e3  # nanoseconds of a piece, about
+
 ARRAYS = 2  # where in the words of a link its arrays stand, each as its address and its size
 NUMBERS = ARRAYS + 2 * 7  # and where its numbers do
 

@@ -15,7 +15,7 @@ from llvmlite import ir
 
 from .dispatch import Array
 from .jit import compiled
-from .link import PLAIN, Link
+from .link import PIECE, PLAIN, Link
 from .tail import Tail
 from .tail_numba import CEILING, FLOOR, GATE, LID, Parts, finish, flat, parts
 from .vector_numba import (
@@ -33,7 +33,6 @@ from .vector_numba import (
 
 STRIP = 1 << 15  # elements of a strip, about: it stays in the cache
 LONGEST = 512  # pixels of it
-PIECE = 25e3  # nanoseconds of a piece, about
 
 INFINITY = np.float32(np.inf)
 

@@ -27,20 +27,6 @@ ENTERING = 1 << 12  # tiles times channels whose transform is a piece of work of
 LEAVING = 1 << 22  # multiplications that are one
 
 
-def packed(w: Array) -> Array:
-    """Filters of (k, c, 3, 3) as `convolve` takes them: (blocks, c, 9, filters of a block).
-
-    They are transformed when they are used, a block at a time: four times as many numbers would
-    come from memory more slowly than they are worked out.
-    """
-    from .vector_numba import ROWS
-
-    k, c = w.shape[:2]
-    blocks = np.zeros((-(-k // ROWS), ROWS, c, 9), np.float32)
-    blocks.reshape(-1, c, 9)[:k] = w.reshape(k, c, 9)
-    return np.ascontiguousarray(blocks.transpose(0, 2, 3, 1))
-
-
 def suits(shape: Sequence[int], filters: Sequence[int], window: Window, group: int) -> bool:
     """Is `convolve` clearly faster than a direct convolution of x of `shape` by `filters`?
 
@@ -65,9 +51,12 @@ def convolve(
     pads: Sequence[int],
     tail: Tail = NOTHING,
 ) -> None:
-    """Fill `out` (n, k, h', w') with x (n, c, h, w) convolved by `packed` filters.
+    """Fill `out` (n, k, h', w') with x (n, c, h, w) convolved by filters (k, c, 3, 3).
 
-    b is (k,) or None, pads are (top, left, bottom, right). All arrays are float32 in C order.
+    u is `plain.in_blocks` of them as (k, c * 9). They are transformed when they are used, a block
+    at a time: kept, they would be four times as many numbers, which come from memory more slowly
+    than they are worked out. b is (k,) or None, pads are (top, left, bottom, right). All arrays are
+    float32 in C order.
     """
     if out.size:
         Convolution(out, x, u, b, pads, tail).run()
@@ -174,7 +163,7 @@ def steps(size: int, most: int) -> list[tuple[int, int]]:
 
 @kernel
 def winograd(x: Array, w: Array, u: Array | None, b: Array | None, window: Window) -> Array:
-    """conv of one group by 3x3 filters w, of which u is `packed(w)`."""
+    """conv of one group by 3x3 filters w, which u holds as `convolve` takes them."""
     return conv(x, w, b, window, 1)
 
 

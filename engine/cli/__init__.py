@@ -10,7 +10,7 @@ method       the methods that explain a photo
 activations  activations
 dream        dream, recipe
 embed        embed
-export       export (the folder)
+export       export
 filters      filters
 inspect      inspect
 invert       invert

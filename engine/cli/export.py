@@ -8,17 +8,15 @@ from typing import Any
 import click
 
 from .. import load
-from ..error import ArgumentError
 from ..export import export, save_model
 from ..export.face import PIXELS
 from ..export.program import INPUTS
-from ..export.question import WHATS
+from ..export.question import MOVING, WHATS
 from ..export.writer import OPSET
 from ..file import check_folder, file_name
-from ..preprocess import PRESETS
 from .console import say, tell
 from .group import commands
-from .loading import free_name
+from .loading import free_name, unfed
 from .option import feeding, pixels as sides
 
 
@@ -35,7 +33,7 @@ from .option import feeding, pixels as sides
 )  # fmt: skip
 @click.option(
     "--input", type=click.Choice(INPUTS), default="picture", show_default=True,
-    help="A raw picture, prepared inside, or what the network takes.",
+    help="A raw picture, prepared inside, or what the network takes, whoever prepares it.",
 )  # fmt: skip
 @click.option(
     "--pixels", type=click.Choice(PIXELS), default="float32", show_default=True,
@@ -53,16 +51,12 @@ def export_command(
     """Write what MODEL can be asked as an ONNX file of standard operators, for any runtime.
 
     Which class (--what saliency, gradcam) or which channel, row and column (gradient, guided,
-    deconv, step) is meant are inputs of the file: -1 is the top class, or all of them.
+    deconv, step, dream) is meant are inputs of the file: -1 is the top class, or all of them.
     """
     asked = {name: options.pop(name) for name in ("input", "pixels", "size", "opset")}
     net = load(model, device="cpu", executor="numpy", **options)
-    if net.preprocessing is None and (asked["input"] == "picture" or what == "step"):
-        raise ArgumentError(
-            f"{model}: how pictures are fed to this network is not known: give --preprocess "
-            f"{'|'.join(PRESETS)}, or --mean, --scale and --order, as its author says; or leave "
-            "that to who runs the file, with --input net"
-        )
+    if net.preprocessing is None and (asked["input"] == "picture" or what in MOVING):
+        raise unfed(model, "PHOTO")
     out = out or free_name(f"{file_name(net.model.name)}-{what}", ".onnx")
     check_folder(out)
     if out.exists() and Path(model).exists() and out.samefile(model):

@@ -35,13 +35,18 @@ def load_net(model: str | None, photo: Path | str, made: Recipe | None = None, *
     if made and way and not told and made["model"].get("sha256") == net.model.sha256:
         net.preprocessing = Preprocess(**way, source="recipe")
     if net.preprocessing is None:
-        raise ArgumentError(
-            f"{name}: how pictures are fed to this network is not known: give --preprocess "
-            f"{'|'.join(PRESETS)}, or --mean, --scale and --order, as its author says; if it "
-            f"classifies, `oneiro inspect {name} --photo {photo}` shows what it takes the photo "
-            "for in each of the usual ways"
-        )
+        raise unfed(name, photo)
     return net
+
+
+def unfed(name: str, photo: Path | str) -> ArgumentError:
+    """What is said of a network of which nobody knows how it is fed."""
+    return ArgumentError(
+        f"{name}: how pictures are fed to this network is not known: give --preprocess "
+        f"{'|'.join(PRESETS)}, or --mean, --scale and --order, as its author says; if it "
+        f"classifies, `oneiro inspect {name} --photo {photo}` shows what it takes the photo "
+        "for in each of the usual ways"
+    )
 
 
 def precision_of(made: Recipe | None) -> str:

@@ -6,14 +6,13 @@ import copy
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import onnx
 
 from ..error import ArgumentError
 from ..net import Net
 from ..objective import Goal
-from ..preprocess import WAY
+from ..recipe import origin
 from ..trace import Input, Program, Trace, trace
 from .face import Face, RawFace
 from .question import question
@@ -41,7 +40,7 @@ def export(
       by itself, by guided backprop or by the deconvnet;
     - "saliency": the largest |derivative| of each pixel's colours, of a class;
     - "gradcam": the maps of a blob, by default the last, weighted by what a class gains from them;
-    - "step": a step of DeepDream.
+    - "step": a step of DeepDream; "dream": a whole one, of four octaves.
 
     Which unit or class is meant are inputs of the model, of int64: one file serves all; -1 stands
     for all channels, rows and columns, or the class with the highest score. `ends` such as
@@ -59,10 +58,14 @@ def export(
         raise ArgumentError(f"input is {input!r}; it must be one of {', '.join(INPUTS)}")
     face = Face(net, size) if input == "net" else RawFace(net, size, pixels)
     asked = question(net, what, named, face)
-    told = {"what": what, "ends": [*named], "input": input, "size": size, "pixels": pixels}
-    metadata = {"oneiro": json.dumps(origin(net, told))}
+    recipe = {
+        "method": f"export {what}",
+        "model": origin(net),
+        "parameters": {"ends": [*named], "input": input, "size": size, "pixels": pixels},
+        "surroundings": {"oneiro": importlib.metadata.version("oneiro")},
+    }
     traced = traced_on_host(net, asked.program, asked.inputs)
-    return as_model(traced, shapes(asked.inputs), asked.docs, metadata, opset)
+    return as_model(traced, shapes(asked.inputs), asked.docs, {"oneiro": json.dumps(recipe)}, opset)
 
 
 def export_program(net: Net, program: Program, **inputs: Input) -> onnx.ModelProto:
@@ -73,17 +76,6 @@ def export_program(net: Net, program: Program, **inputs: Input) -> onnx.ModelPro
     the way forward and back, as float16 where that loses nothing.
     """
     return as_model(traced_on_host(net, program, inputs), shapes(inputs))
-
-
-def origin(net: Net, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model was made of: what a recipe says of a picture."""
-    way = net.preprocessing
-    return {
-        "version": importlib.metadata.version("oneiro"),
-        "model": {"name": net.model.name, "sha256": net.model.sha256},
-        "preprocessing": {key: getattr(way, key) for key in WAY} if way else None,
-        "parameters": parameters,
-    }
 
 
 def traced_on_host(net: Net, program: Program, inputs: Mapping[str, Input]) -> Trace:

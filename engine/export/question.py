@@ -8,21 +8,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from oneiro.kernels.dispatch import Array
-from oneiro.kernels.relu import relu
 from oneiro.kernels.repeat import repeat
 from oneiro.kernels.roll import unroll
 from oneiro.kernels.shape import arange
-from oneiro.kernels.zoom import zoom
 
 from ..ascent import dream_step, image_gradient
 from ..error import ArgumentError
-from ..feature import maps_below
+from ..feature import maps_below, weighted
 from ..goal import goal, parse_spec
 from ..net import Net
 from ..objective import Goal, Objective
 from ..size import usual_size
 from ..target import Target, score_blob
 from ..trace import Input
+from ..transform import octaves, zoomed
 from .face import Face
 
 UNIT = {
@@ -115,9 +114,8 @@ def grad_cam(net: Net, what: str, ends: Ends, face: Face) -> Question:
     def program(net: Net, **given: Array) -> dict[str, Any]:
         x = face.enter(net, given[face.name])
         scores, which = climbed(net, x, name, given["class"])
-        blob = net.blobs[maps]
-        weights = blob.diff.mean((2, 3), keepdims=True)  # (n, c, 1, 1)
-        return {"cam": relu((weights * blob.data).sum(1)), "scores": scores, "chosen": which}
+        cam = np.squeeze(weighted(net.blobs[maps]), (1,))
+        return {"cam": cam, "scores": scores, "chosen": which}
 
     docs = {"cam": f"where {maps} saw what speaks for the class, (n, h, w) of that blob"}
     return of_class(program, name, docs, face)
@@ -180,12 +178,9 @@ def dream(net: Net, what: str, ends: Ends, face: Face) -> Question:
             made: Array = dream_step(net, x, shift, size, goal, bounds)["x"]
             return made
 
-        bases = [x]
-        for _ in range(OCTAVES - 1):
-            bases.append(zoom(bases[-1], *map(smaller, bases[-1].shape[2:])))
         detail: Any = None
-        for k, base in enumerate(bases[::-1]):
-            start = base if detail is None else base + zoom(detail, *base.shape[2:])
+        for k, base in enumerate(octaves(x, OCTAVES, SCALE)[::-1]):
+            start = base if detail is None else base + zoomed(detail, *base.shape[2:])
             turns = np.squeeze(shifts[k : k + 1], (0,))
             detail = repeat(start, moved, steps, turns) - base
         return {"dream": face.leave(net, x + detail)}
@@ -206,13 +201,6 @@ def dream(net: Net, what: str, ends: Ends, face: Face) -> Question:
         **climb.inputs,
     }
     return Question(program, inputs, docs)
-
-
-def smaller(size: Any) -> Any:
-    """The size of the next octave, as `octaves` has it; it may be a symbol."""
-    if isinstance(size, int):
-        return max(1, round(size * (1 / SCALE)))
-    return np.maximum(np.rint(size.astype(np.float64) * (1 / SCALE)), 1).astype(np.int64)
 
 
 class Climb(NamedTuple):
@@ -256,6 +244,9 @@ WHATS = {  # and how many ends they take
     "step": (step, 1, MANY),
     "dream": (dream, 1, MANY),
 }
+
+
+MOVING = ("step", "dream")  # which need to know black and white
 
 
 def unit(channel: Array, row: Array, column: Array) -> Objective:

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneiro.kernels.dispatch import Array
-from oneiro.kernels.relu import relu
 
 from ..ascent import image_gradient
 from ..error import ArgumentError, ModelError
-from ..feature import maps_below
+from ..feature import maps_below, weighted
 from ..image import Picture
 from ..map import Map, resized
 from ..net import Net
@@ -88,10 +87,7 @@ def cam_program(probe: Probe, name: str) -> Any:
 
     def program(net: Net, x: Array) -> dict[str, Any]:
         image_gradient(net, x, probe.goal)
-        maps = net.blobs[name]
-        weights = maps.diff.mean((2, 3), keepdims=True)  # (n, c, 1, 1)
-        cam = relu((weights * maps.data).sum(1, keepdims=True))  # (n, 1, h, w)
-        return {"cam": cam, "data": net.blobs[probe.target.blob].data}
+        return {"cam": weighted(net.blobs[name]), "data": net.blobs[probe.target.blob].data}
 
     return program
 

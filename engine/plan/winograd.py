@@ -9,14 +9,15 @@ import numpy as np
 
 from oneiro.kernels.conv import conv, conv_backward, mirrored
 from oneiro.kernels.dispatch import Array
+from oneiro.kernels.plain import in_blocks
 from oneiro.kernels.symbol import Call, Symbol
-from oneiro.kernels.winograd import packed, suits, winograd
+from oneiro.kernels.winograd import suits, winograd
 
 
 def by_winograd(
     calls: Sequence[Call], constants: dict[str, Array]
 ) -> tuple[list[Call], dict[str, Array]]:
-    """The same calls, and the constants with packed filters among them.
+    """The same calls, and the constants with filters in blocks among them.
 
     Which are chosen is a rule of shapes alone. The way back is the convolution by the mirrored
     filters.
@@ -51,7 +52,7 @@ def replaced(
         return None
     if (b is not None and b.name not in held) or not suits(x.dims, filters.shape, window, group):
         return None
-    u = Symbol(w.graph, f"{w.name}/packed", w.dtype, ())
+    u = Symbol(w.graph, f"{w.name}/blocks", w.dtype, ())
     if u.name not in held:
-        held[u.name] = packed(filters)
+        held[u.name] = in_blocks(filters.reshape(len(filters), -1))
     return Call(winograd, (x, w, u, b, window), {}, call.results)

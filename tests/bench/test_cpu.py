@@ -1,8 +1,6 @@
 """bench/cpu.py in small: its rivals agree, its files are the network, and a page comes out."""
 
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import onnx
@@ -18,7 +16,6 @@ from torch_lrn import lrn  # noqa: E402
 from oracle import walker  # noqa: E402
 from oracle.measure import distance  # noqa: E402
 
-ROOT = Path(__file__).parents[2]
 SIZES = (5, 4, 2)
 TEXT = """
 <ir_version: 8, opset_import: ["" : 17]>
@@ -64,41 +61,18 @@ def test_a_file_becomes_plain_and_is_the_same_in_pytorch() -> None:
     assert (y.min(), y.max()) == (0, 0.75)
 
 
-# a look at the machine and turns of rivals that are too short to tell anything
-QUICK = """
-import cpu, cpu_machine
-cpu.PAUSE = cpu.SPAN = 0
-cpu_machine.SIDE, cpu_machine.TRIES = 64, 1
-cpu.main()
-"""
-
-
-def test_a_small_run_writes_a_page(tmp_path: Path) -> None:
-    out = tmp_path / "page.md"
+def test_a_small_run_writes_a_page(page_of: Callable[..., str]) -> None:
     asked = "--net squeezenet --size 64x48 --rounds 1 --without compile --no-memory"
-    ended = subprocess.run(
-        [sys.executable, "-c", QUICK, *asked.split(), "--out", out],
-        cwd=ROOT / "bench",
-        capture_output=True,
-        text=True,
-    )
-    assert ended.returncode == 0, ended.stderr
-    text = out.read_text("utf-8")
+    text = page_of("cpu", asked)
     for title in ("What was aimed at", "A step of DeepDream: SqueezeNet", "Forward alone"):
         assert f"## {title}" in text
     assert "wrong" not in text
 
 
-def test_a_profile_tells_who_does_what(tmp_path: Path) -> None:
+def test_a_profile_tells_who_does_what(page_of: Callable[..., str]) -> None:
     for package in ("onnxruntime", "numba"):
         pytest.importorskip(package, reason="the fast executor needs it")
-    out = tmp_path / "page.md"
-    script = [sys.executable, "cpu_profile.py", "--net", "squeezenet", "--size", "64x48"]
-    ended = subprocess.run(
-        [*script, "--out", out], cwd=ROOT / "bench", capture_output=True, text=True
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert "| onnxruntime " in out.read_text("utf-8")
+    assert "| onnxruntime " in page_of("cpu_profile", "--net squeezenet --size 64x48")
 
 
 def test_ratios_are_those_of_rounds() -> None:

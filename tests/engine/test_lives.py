@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto
 
 import oneiro
 from oneiro import (
@@ -28,6 +27,7 @@ from oneiro.objective import channel, guide, l2
 from oneiro.trace import Program
 from oracle import light, small
 from oracle.measure import distance, medians
+from oracle.runtime import session
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "models"
 RULES = ("gradient", "guided", "deconv")
@@ -101,17 +101,6 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     net.preprocessing = Preprocess(mean=128, scale=scale)
     file.unlink()  # pytest keeps folders, and some files have 30 MB
     return Case(net, end, sizes)
-
-
-def session(model: ModelProto) -> Callable[..., dict[str, np.ndarray]]:
-    """onnxruntime's function of the model: inputs by name to outputs by name."""
-    onnxruntime = pytest.importorskip("onnxruntime", reason="runs what is exported")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    loaded = onnxruntime.InferenceSession(model.SerializeToString(), options)
-    names = [output.name for output in model.graph.output]
-    return lambda **inputs: dict(zip(names, loaded.run(names, inputs)))
 
 
 # Plan.

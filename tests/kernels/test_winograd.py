@@ -10,6 +10,7 @@ pytest.importorskip("numba", reason="needs numba (pip install 'oneiro[cpu]')")
 from oneiro.kernels import crew, winograd, winograd_numba
 from oneiro.kernels.conv import conv, conv_backward, mirrored
 from oneiro.kernels.dispatch import Array
+from oneiro.kernels.plain import in_blocks
 from oneiro.kernels.tail import NOTHING, RECTIFIER, Tail
 from oneiro.kernels.window import Window, sliding_window
 
@@ -45,7 +46,7 @@ def convolved(
     n, _, height, width = x.shape
     sizes = window(pads).sizes((height, width))
     out = np.full((n, w.shape[0], *sizes), np.nan, np.float32)
-    winograd.convolve(out, x, winograd.packed(w), b, pads, tail)
+    winograd.convolve(out, x, in_blocks(w.reshape(len(w), -1)), b, pads, tail)
     return out
 
 

@@ -21,6 +21,11 @@ def distance(a: Any, b: Any) -> float:
     return float(np.linalg.norm(a - b) / np.linalg.norm(b))
 
 
+def difference(a: Any, b: Any) -> float:
+    """As `distance`, and 0 where both are the same, such as nothing but zeros, or no elements."""
+    return 0 if np.array_equal(a, b) else distance(a, b)
+
+
 def medians(
     found: Iterable[Mapping[str, float]], count: int, limit: float = 1e-5
 ) -> dict[str, float]:

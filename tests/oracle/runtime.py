@@ -1,6 +1,6 @@
 """onnxruntime as the judge of a forward pass: every tensor of a graph, at any picture size."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from onnx import ModelProto, ValueInfoProto
@@ -69,3 +69,16 @@ def blobs(
     known = {given.name for given in session.get_inputs()}
     feeds = {name: value for name, value in inputs.items() if name in known}
     return dict(zip(names, session.run(names, feeds), strict=True))
+
+
+def session(model: ModelProto) -> Callable[..., dict[str, np.ndarray]]:
+    """onnxruntime's function of the model: inputs by name to outputs by name."""
+    import pytest  # benchmarks use this module, and have none
+
+    onnxruntime = pytest.importorskip("onnxruntime", reason="runs what is exported")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    loaded = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    names = [output.name for output in model.graph.output]
+    return lambda **inputs: dict(zip(names, loaded.run(names, inputs)))

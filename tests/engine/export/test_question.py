@@ -6,31 +6,29 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 
 import oneiro
 from oneiro import ArgumentError, Net, Preprocess, export
 from oneiro.ascent import dream_step, image_gradient
 from oneiro.objective import channel, l2, neuron
 from oneiro.target import class_scores
-from oracle import measure, small
+from oracle import runtime, small
+from oracle.measure import difference, distance
 
-ort = pytest.importorskip("onnxruntime", reason="it judges what is exported")
+pytest.importorskip("onnxruntime", reason="it judges what is exported")
 
 SEEDS = 5  # pictures of which the median counts: ties between maxima break by rounding
 
 
 def session(model: onnx.ModelProto) -> Callable[..., dict[str, np.ndarray]]:
-    """run(picture=..., channel=...) of a model."""
-    held = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    names = [output.name for output in held.get_outputs()]
-
-    def run(**feeds: Any) -> dict[str, np.ndarray]:
-        kinds = {i.name: np.float32 if "float" in i.type else np.int64 for i in held.get_inputs()}
-        kinds |= {i.name: np.uint8 for i in held.get_inputs() if "uint8" in i.type}
-        given = {name: np.asarray(value, kinds[name]) for name, value in feeds.items()}
-        return dict(zip(names, held.run(None, given), strict=True))
-
-    return run
+    """run(picture=..., channel=...) of a model: numbers in the types that it takes."""
+    run = runtime.session(model)
+    kinds = {
+        given.name: helper.tensor_dtype_to_np_dtype(given.type.tensor_type.elem_type)
+        for given in model.graph.input
+    }
+    return lambda **feeds: run(**{n: np.asarray(value, kinds[n]) for n, value in feeds.items()})
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +41,6 @@ def branches(net_of: Callable[..., Net]) -> Net:
     net = net_of(small.branches())
     net.preprocessing = Preprocess((90.0, 110.0, 130.0), (0.5, 0.25, 2.0), "BGR")
     return net
-
-
-def distance(found: np.ndarray, wanted: np.ndarray) -> float:
-    """As of measure, and 0 where both are nothing at all, such as behind a closed rectifier."""
-    return 0 if np.array_equal(found, wanted) else measure.distance(found, wanted)
 
 
 def photo(h: int, w: int, seed: int) -> np.ndarray:
@@ -73,9 +66,9 @@ def test_gradients_of_every_unit(branches: Net, what: str) -> None:
             found = run(picture=img[None], **dict(zip(("channel", "row", "column"), place)))
             x = branches.preprocess(img)
             value, g = image_gradient(branches, x, {"mixed": objective}, what)
-            distances.append(distance(found["gradient"][0], grey(branches, g)))
+            distances.append(difference(found["gradient"][0], grey(branches, g)))
             assert found["value"] == pytest.approx(value, rel=1e-4)
-            assert distance(found["activations"], branches.blobs["mixed"].data) < 1e-5
+            assert difference(found["activations"], branches.blobs["mixed"].data) < 1e-5
         assert np.median(distances) < 1e-5, place
 
 
@@ -87,10 +80,10 @@ def test_saliency(squeezenet: Net, which: int) -> None:
         img = photo(67, 75, seed)
         found = run(picture=img[None], **{"class": which})
         scores = class_scores(squeezenet, squeezenet.preprocess(img))
-        assert distance(found["scores"], scores) < 1e-5
+        assert difference(found["scores"], scores) < 1e-5
         assert found["chosen"] == (scores[0].argmax() if which < 0 else which)
         wanted = oneiro.saliency(squeezenet, img, int(found["chosen"][0]))
-        distances.append(distance(found["map"][0], np.asarray(wanted)))
+        distances.append(difference(found["map"][0], np.asarray(wanted)))
     assert np.median(distances) < 1e-5
 
 
@@ -101,7 +94,7 @@ def test_grad_cam(squeezenet: Net) -> None:
     found = run(picture=img[None], **{"class": 3})
     wanted = np.asarray(oneiro.grad_cam(squeezenet, img, 3, blob=maps))
     enlarged = oneiro.Map(found["cam"][0], "").resized(*wanted.shape)
-    assert distance(np.asarray(enlarged), wanted) < 1e-4
+    assert difference(np.asarray(enlarged), wanted) < 1e-4
 
 
 @pytest.mark.parametrize("size", [None, (13, 18)])
@@ -121,10 +114,10 @@ def test_a_step(branches: Net, size: tuple[int, int] | None) -> None:
             dream = np.asarray(branches.deprocess(wanted["x"]))
             assert found["dream"].min() >= 0
             assert found["dream"].max() <= 255
-            distances.append(distance(found["dream"][0] - img, dream - img))
+            distances.append(difference(found["dream"][0] - img, dream - img))
             assert found["value"] == pytest.approx(wanted["value"], rel=1e-4)
             g = np.roll(branches.blobs[branches.input].diff, (-3, 5), (2, 3))
-            distances.append(distance(found["gradient"][0], grey(branches, g)))
+            distances.append(difference(found["gradient"][0], grey(branches, g)))
         assert np.median(distances) < 1e-4, place
 
 
@@ -145,7 +138,7 @@ def test_a_whole_dream(squeezenet: Net, size: tuple[int, int] | None) -> None:
         "smooth": 0,
     }
     wanted = np.asarray(oneiro.deepdream(squeezenet, img, end="fire3/concat", seed=3, **options))
-    assert measure.distance(found - img, wanted - img) < 0.05  # ties of pools, step after step
+    assert distance(found - img, wanted - img) < 0.05  # ties of pools, step after step
     assert np.median(np.abs(found - wanted)) < 0.02
 
 
@@ -156,7 +149,7 @@ def test_activations_of_several_blobs_and_pictures_of_bytes(branches: Net) -> No
     wanted = branches.forward({branches.input: branches.preprocess(img)}, end=["mixed", "end"])
     assert found.keys() == wanted.keys()
     for name, result in found.items():
-        assert distance(result, wanted[name]) < 1e-5
+        assert difference(result, wanted[name]) < 1e-5
 
 
 def test_what_is_written_in_it(squeezenet: Net) -> None:

@@ -12,10 +12,11 @@ from oneiro import Net, Preprocess, export
 from oneiro.ascent import image_gradient
 from oneiro.methods.grad_cam import cam_program, named_maps
 from oneiro.probe import Probe
-from oracle import light, measure
-from oracle.measure import medians
+from oracle import light
+from oracle.measure import difference, medians
+from oracle.runtime import session
 
-ort = pytest.importorskip("onnxruntime", reason="it judges what is exported")
+pytest.importorskip("onnxruntime", reason="it judges what is exported")
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "models"
 TRAINED = ("googlenet", "mobilenetv2_dogs")
@@ -49,35 +50,26 @@ def net(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return net
 
 
-def distance(found: np.ndarray, wanted: np.ndarray) -> float:
-    """As of measure, and 0 where both are nothing: what speaks against a class is left out."""
-    return 0 if np.array_equal(found, wanted) else measure.distance(found, wanted)
-
-
 def test_of_classes(net: Net) -> None:
     probe = Probe(net, np.zeros((64, 96, 3)), CLASS)
     maps = named_maps(probe, None)
     runs = {
-        what: ort.InferenceSession(
-            export(net, what, ends, size=(64, 96)).SerializeToString(),
-            providers=["CPUExecutionProvider"],
-        )
+        what: session(export(net, what, ends, size=(64, 96)))
         for what, ends in (("saliency", ()), ("gradcam", maps))
     }
 
     def errors(seed: int) -> dict[str, float]:
         img = np.random.default_rng(seed).integers(0, 256, (64, 96, 3)).astype(np.float32)
         feeds = {"picture": img[None], "class": np.array(CLASS)}
-        (cam,) = runs["gradcam"].run(["cam"], feeds)
-        found, scores = runs["saliency"].run(["map", "scores"], feeds)
+        found, cam = runs["saliency"](**feeds), runs["gradcam"](**feeds)["cam"]
         x = net.preprocess(img)
         _, g = image_gradient(net, x, probe.goal)
         expected = cam_program(probe, maps)(net, x)
         values = np.asarray(net.blobs[probe.target.blob].data)
         return {
-            "map": distance(found, np.abs(g * probe.scale).max(1)),
-            "cam": distance(cam, expected["cam"][:, 0]),
-            "scores": distance(scores, values.reshape(*values.shape[:2], -1).mean(2)),
+            "map": difference(found["map"], np.abs(g * probe.scale).max(1)),
+            "cam": difference(cam, expected["cam"][:, 0]),
+            "scores": difference(found["scores"], values.reshape(*values.shape[:2], -1).mean(2)),
         }
 
     found = medians(map(errors, range(SEEDS)), SEEDS)

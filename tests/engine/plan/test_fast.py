@@ -18,7 +18,7 @@ from oneiro.objective import l2
 from oneiro.plan.fast import Fast
 from oneiro.trace import Program
 from oracle import light, small
-from oracle.measure import distance, medians
+from oracle.measure import difference, distance, medians
 
 pytest.importorskip("numba", reason="the fast executor compiles its kernels")
 pytest.importorskip("onnxruntime", reason="the fast executor convolves in onnxruntime")
@@ -76,11 +76,7 @@ def errors(net: Net, program: Program, batch: int, size: tuple[int, int]) -> dic
     def found(seed: int) -> dict[str, float]:
         x = pictures(net, batch, size, seed)
         wanted, results = program(net, x), plan(x=x)
-        return {
-            # equal are, for one, no elements at all
-            name: 0 if np.array_equal(result, wanted[name]) else distance(result, wanted[name])
-            for name, result in results.items()
-        }
+        return {name: difference(result, wanted[name]) for name, result in results.items()}
 
     return medians(map(found, range(SEEDS)), SEEDS)
 
