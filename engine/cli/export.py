@@ -43,6 +43,10 @@ from .option import feeding, pixels as sides
     "--size", metavar="SIDE|HEIGHT,WIDTH", callback=sides,
     help="For pictures of this size alone.  [any]",
 )  # fmt: skip
+@click.option(
+    "--smooth", type=click.FloatRange(0), default=0, show_default=True,
+    help="Blur the gradients of steps, in pixels.",
+)  # fmt: skip
 @click.option("--opset", type=int, default=OPSET, show_default=True)
 @feeding
 def export_command(
@@ -53,7 +57,7 @@ def export_command(
     Which class (--what saliency, gradcam) or which channel, row and column (gradient, guided,
     deconv, step, dream) is meant are inputs of the file: -1 is the top class, or all of them.
     """
-    asked = {name: options.pop(name) for name in ("input", "pixels", "size", "opset")}
+    asked = {name: options.pop(name) for name in ("input", "pixels", "size", "smooth", "opset")}
     net = load(model, device="cpu", executor="numpy", **options)
     if net.preprocessing is None and (asked["input"] == "picture" or what in MOVING):
         raise unfed(model, "PHOTO")

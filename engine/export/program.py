@@ -29,6 +29,7 @@ def export(
     input: str = "picture",
     size: tuple[int, int] | None = None,
     pixels: str = "float32",
+    smooth: float = 0.0,
     opset: int = OPSET,
 ) -> onnx.ModelProto:
     """A model that answers a question about a picture, in standard operators alone.
@@ -49,7 +50,8 @@ def export(
     The model takes a picture (1, h, w, 3) of 0..255, RGB, in `pixels` "float32" or "uint8", and
     prepares it as the net wants it; with `input="net"` it takes what the net takes. With `size`
     (h, w) it takes pictures of that size alone, which some layers need (Resize, auto_pad SAME with
-    strides) and some runtimes like. Its inputs, its outputs and its recipe are written in it.
+    strides) and some runtimes like. `smooth` blurs the gradients of steps, in pixels. Its inputs,
+    its outputs and its recipe are written in it.
 
     Raises ArgumentError and ModelError.
     """
@@ -57,11 +59,17 @@ def export(
     if input not in INPUTS:
         raise ArgumentError(f"input is {input!r}; it must be one of {', '.join(INPUTS)}")
     face = Face(net, size) if input == "net" else RawFace(net, size, pixels)
-    asked = question(net, what, named, face)
+    asked = question(net, what, named, face, smooth)
     recipe = {
         "method": f"export {what}",
         "model": origin(net),
-        "parameters": {"ends": [*named], "input": input, "size": size, "pixels": pixels},
+        "parameters": {
+            "ends": [*named],
+            "input": input,
+            "size": size,
+            "pixels": pixels,
+            "smooth": smooth,
+        },
         "surroundings": {"oneiro": importlib.metadata.version("oneiro")},
     }
     traced = traced_on_host(net, asked.program, asked.inputs)

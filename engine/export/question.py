@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -45,7 +46,7 @@ class Question(NamedTuple):
 Ends = Sequence[str] | Goal
 
 
-def question(net: Net, what: str, ends: Ends, face: Face) -> Question:
+def question(net: Net, what: str, ends: Ends, face: Face, smooth: float = 0.0) -> Question:
     """One of WHATS about the blobs `ends`; raises ArgumentError for a wrong number of them."""
     if what not in WHATS:
         raise ArgumentError(f"what is {what!r}; it must be one of {', '.join(WHATS)}")
@@ -56,7 +57,11 @@ def question(net: Net, what: str, ends: Ends, face: Face) -> Question:
         raise ArgumentError(f"{what} takes {'no end' if most == 0 else 'one end at most'}")
     if isinstance(ends, Mapping) and ask not in (gradient, step, dream):
         raise ArgumentError(f"{what} climbs no objective: name blobs")
-    return ask(net, what, ends, face)
+    if what not in MOVING and smooth:
+        raise ArgumentError(f"{what} makes no steps whose gradients could be smoothed")
+    if not 0 <= smooth < math.inf:
+        raise ArgumentError(f"smooth is {smooth}: it must be at least 0")
+    return ask(net, what, ends, face, **({"smooth": smooth} if what in MOVING else {}))
 
 
 def activations(net: Net, what: str, ends: Ends, face: Face) -> Question:
@@ -133,14 +138,15 @@ def of_class(program: Callable[..., Any], name: str, docs: dict[str, str], face:
     return Question(program, inputs, docs)
 
 
-def step(net: Net, what: str, ends: Ends, face: Face) -> Question:
+def step(net: Net, what: str, ends: Ends, face: Face, smooth: float) -> Question:
     """A step of DeepDream up an objective."""
     climb = climbing(net, ends)
 
     def program(net: Net, shift: Array, step: Array, **given: Array) -> dict[str, Any]:
         x = face.enter(net, given[face.name])
         grey = net.known_preprocessing().unit(net.channels, net.dtype)
-        found = dream_step(net, x, shift, step * grey, climb.goal(given), face.bounds(net))
+        goal, bounds = climb.goal(given), face.bounds(net)
+        found = dream_step(net, x, shift, step * grey, goal, bounds, smooth=smooth)
         g = unroll(net.blobs[net.input].diff, shift, (2, 3))
         return {
             "dream": face.leave(net, found["x"]),
@@ -164,7 +170,7 @@ def step(net: Net, what: str, ends: Ends, face: Face) -> Question:
     return Question(program, inputs, docs)
 
 
-def dream(net: Net, what: str, ends: Ends, face: Face) -> Question:
+def dream(net: Net, what: str, ends: Ends, face: Face, smooth: float) -> Question:
     """A whole dream: OCTAVES sizes of the picture, from the smallest on, and steps in each."""
     climb = climbing(net, ends)
 
@@ -175,7 +181,7 @@ def dream(net: Net, what: str, ends: Ends, face: Face) -> Question:
         size = step * way.unit(net.channels, net.dtype)
 
         def moved(x: Array, shift: Array) -> Array:
-            made: Array = dream_step(net, x, shift, size, goal, bounds)["x"]
+            made: Array = dream_step(net, x, shift, size, goal, bounds, smooth=smooth)["x"]
             return made
 
         detail: Any = None
@@ -234,7 +240,7 @@ def climbing(net: Net, ends: Ends) -> Climb:
 
 
 MANY = 10**6
-WHATS = {  # and how many ends they take
+WHATS: dict[str, tuple[Callable[..., Question], int, int]] = {  # and how many ends they take
     "activations": (activations, 1, MANY),
     "gradient": (gradient, 1, MANY),
     "guided": (gradient, 1, MANY),

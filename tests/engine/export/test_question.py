@@ -121,10 +121,10 @@ def test_a_step(branches: Net, size: tuple[int, int] | None) -> None:
         assert np.median(distances) < 1e-4, place
 
 
-@pytest.mark.parametrize("size", [None, (61, 83)])
-def test_a_whole_dream(squeezenet: Net, size: tuple[int, int] | None) -> None:
+@pytest.mark.parametrize(("size", "smooth"), [(None, 0), ((61, 83), 0.7)])
+def test_a_whole_dream(squeezenet: Net, size: tuple[int, int] | None, smooth: float) -> None:
     """As deepdream makes it, whose shifts are drawn one by one."""
-    run = session(export(squeezenet, "dream", {"fire3/concat": l2}, size=size))
+    run = session(export(squeezenet, "dream", {"fire3/concat": l2}, size=size, smooth=smooth))
     img = photo(61, 83, 0)
     random = np.random.RandomState(3)
     shifts = np.array([random.randint(-4, 5, 2)[::-1] for _ in range(4 * 3)]).reshape(4, 3, 2)
@@ -135,7 +135,7 @@ def test_a_whole_dream(squeezenet: Net, size: tuple[int, int] | None) -> None:
         "iter_n": 3,
         "step_size": 2.0,
         "jitter": 4,
-        "smooth": 0,
+        "smooth": smooth,
     }
     wanted = np.asarray(oneiro.deepdream(squeezenet, img, end="fire3/concat", seed=3, **options))
     assert distance(found - img, wanted - img) < 0.05  # ties of pools, step after step
@@ -150,6 +150,17 @@ def test_activations_of_several_blobs_and_pictures_of_bytes(branches: Net) -> No
     assert found.keys() == wanted.keys()
     for name, result in found.items():
         assert difference(result, wanted[name]) < 1e-5
+
+
+def test_a_smoothed_step(squeezenet: Net) -> None:
+    """The favourite of a network that likes its gradients smooth, as deepdream takes it."""
+    run = session(export(squeezenet, "step", ["fire3/concat", "fire5/concat=3"], smooth=0.7))
+    img = photo(61, 83, 0)
+    found = run(picture=img[None], shift=[0, 0], step=9.0)["dream"][0]
+    ends = ("fire3/concat", "fire5/concat=3")
+    options = {"octave_n": 1, "iter_n": 1, "step_size": 9.0, "jitter": 0, "smooth": 0.7}
+    wanted = np.asarray(oneiro.deepdream(squeezenet, img, end=ends, **options))
+    assert difference(found - img, wanted - img) < 1e-4
 
 
 def test_what_is_written_in_it(squeezenet: Net) -> None:
@@ -183,6 +194,8 @@ def test_settled_objectives_take_no_unit(branches: Net) -> None:
         ("gradient", "mixde", {}, "no blob or layer 'mixde'"),
         ("gradient", "mixed", {"input": "photo"}, "input is 'photo'; it must be one of picture"),
         ("gradient", "mixed", {"pixels": "int8"}, "pixels are 'int8'; they must be one of float32"),
+        ("gradient", "mixed", {"smooth": 1}, "gradient makes no steps whose gradients"),
+        ("step", "mixed", {"smooth": -1}, "smooth is -1: it must be at least 0"),
         ("gradient", "mixed", {"opset": 5}, "opset 5 has no form for all of this model"),
     ],
 )
