@@ -8,21 +8,34 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from oneiro.error import ModelError
 from oneiro.file import atomic_write, check_folder
 from oneiro.kernels.cache import folder
 
-from .registry import Entry
-
 SECONDS = 0.1  # between two looks at the progress
+
+
+class Published(Protocol):
+    """What is fetched: a network of the registry, or another file that is published somewhere."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def file(self) -> str: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def urls(self) -> tuple[str, ...]: ...
 
 
 class Incoming:
     """The bytes of a network as they come: counted, hashed, written, and told to who watches."""
 
-    def __init__(self, file: BinaryIO, entry: Entry) -> None:
+    def __init__(self, file: BinaryIO, entry: Published) -> None:
         self.file = file
         self.entry = entry
         self.count = 0
@@ -57,12 +70,12 @@ class Incoming:
             raise ModelError(f"it sends another file, of sha256 {self.hash.hexdigest()}")
 
 
-def place(entry: Entry) -> Path:
+def place(entry: Published) -> Path:
     """Where the file of a network is kept: in $ONEIRO_CACHE, or in this user's cache folder."""
     return folder() / entry.file
 
 
-def fetch(entry: Entry) -> Path:
+def fetch(entry: Published) -> Path:
     """The file of a network, whose bytes are those of the registry; fetched if it is not kept yet.
 
     Of several processes one fetches and the others wait. Nothing is left over of a download that
@@ -93,7 +106,7 @@ def fetch(entry: Entry) -> Path:
     return path
 
 
-def is_whole(path: Path, entry: Entry) -> bool:
+def is_whole(path: Path, entry: Published) -> bool:
     """Say whether the file is there, with the size and the sha256 of the registry."""
     if not path.is_file() or path.stat().st_size != entry.bytes:
         return False
@@ -116,7 +129,7 @@ def alone(path: Path) -> Iterator[None]:
         yield
 
 
-def download(path: Path, entry: Entry) -> None:
+def download(path: Path, entry: Published) -> None:
     """Fetch a file from the first address that gives it; ModelError if none does."""
     failures = []
     for url in entry.urls:
@@ -132,7 +145,7 @@ def download(path: Path, entry: Entry) -> None:
     )
 
 
-def receive(url: str, path: Path, entry: Entry) -> None:
+def receive(url: str, path: Path, entry: Published) -> None:
     """Fetch a file from one address; ModelError says what went wrong there."""
     import pooch
     import requests  # pooch's own dependency
@@ -163,7 +176,7 @@ def receive(url: str, path: Path, entry: Entry) -> None:
         incoming.check()
 
 
-def megabytes(entry: Entry) -> str:
+def megabytes(entry: Published) -> str:
     return f"{entry.bytes / 1e6:.1f} MB"
 
 

@@ -24,6 +24,7 @@ segment      segment
 style        style
 network      models
 tune         tune
+web          web
 """
 
 from . import (
@@ -44,5 +45,6 @@ from . import (
     segment as segment,
     style as style,
     tune as tune,
+    web as web,
 )
 from .group import main as main

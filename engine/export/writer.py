@@ -41,7 +41,8 @@ def as_model(
     constants = folded(graph.calls, graph.constants)
     made = [node for node in graph.nodes if constants.keys().isdisjoint(node.outputs)]
     nodes, used = alive(made, {symbol.name for symbol in results.values()})
-    protos = [as_proto(node, names) for node in nodes]
+    blobs = makers(traced)
+    protos = [as_proto(node, names, blobs.get(node.outputs[0], "")) for node in nodes]
     # a result that another name already stands for, such as an input handed through
     protos += [
         helper.make_node("Identity", [names.get(symbol.name, symbol.name)], [name])
@@ -128,11 +129,20 @@ def readable_names(traced: Trace) -> dict[str, str]:
     return names
 
 
-def as_proto(node: Operation, names: Mapping[str, str]) -> onnx.NodeProto:
+def makers(traced: Trace) -> dict[str, str]:
+    """{symbol: the blob whose data it is}: what the nodes are called that make blobs."""
+    found: dict[str, str] = {}
+    for blob in traced.net.blobs.values():
+        if isinstance(blob.data, Symbol):
+            found.setdefault(blob.data.name, blob.name)
+    return found
+
+
+def as_proto(node: Operation, names: Mapping[str, str], name: str = "") -> onnx.NodeProto:
     inputs = [names.get(name, name) for name in node.inputs]
     outputs = [names.get(name, name) for name in node.outputs]
     attributes = {key: as_attribute(value, names) for key, value in node.attributes.items()}
-    return helper.make_node(node.operator, inputs, outputs, **attributes)
+    return helper.make_node(node.operator, inputs, outputs, name or None, **attributes)
 
 
 def as_attribute(value: Any, names: Mapping[str, str]) -> Any:
@@ -169,14 +179,21 @@ def alive(nodes: Iterable[Operation], results: set[str]) -> tuple[list[Operation
 
 
 def store(name: str, array: Array, casts: list[onnx.NodeProto], tensors: list[TensorProto]) -> None:
-    """As float16 and a Cast where that loses nothing: runtimes fold it when they load the model."""
+    """A Cast makes float32 of what is stored as float16: runtimes fold it as they load a model."""
+    kept = stored(array)
+    if kept.dtype == array.dtype:
+        tensors.append(numpy_helper.from_array(kept, name))
+        return
+    tensors.append(numpy_helper.from_array(kept, f"{name}_f16"))
+    casts.append(helper.make_node("Cast", [f"{name}_f16"], [name], to=TensorProto.FLOAT))
+
+
+def stored(array: Array) -> Array:
+    """As float16 where that loses nothing."""
     with np.errstate(over="ignore"):
         half = array.astype(np.float16)
-    if array.dtype != np.float32 or array.size < 64 or (half.astype(np.float32) != array).any():
-        tensors.append(numpy_helper.from_array(array, name))
-        return
-    tensors.append(numpy_helper.from_array(half, f"{name}_f16"))
-    casts.append(helper.make_node("Cast", [f"{name}_f16"], [name], to=TensorProto.FLOAT))
+    few = array.dtype != np.float32 or array.size < 64
+    return array if few or (half.astype(np.float32) != array).any() else half
 
 
 def value_info(name: str, symbol: Symbol, shape: Sequence[Any]) -> onnx.ValueInfoProto:

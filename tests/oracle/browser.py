@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ ARGUMENTS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--hide-scrollbars",
+    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",  # a camera
 )  # fmt: skip
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -44,19 +46,42 @@ class Browser:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)["value"]
 
-    def open(self, file: Path) -> None:
-        self.call("/url", url=file.resolve().as_uri())
+    def open(self, page: Path | str) -> None:
+        """A file, or an address."""
+        self.call("/url", url=page if isinstance(page, str) else page.resolve().as_uri())
 
     def run(self, script: str) -> Any:
         return self.call("/execute/sync", script=script, args=[])
+
+    def wait(self, script: str, seconds: float = 60) -> Any:
+        """The first result that is true of a script that is run again and again."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if found := self.run(script):
+                return found
+            time.sleep(0.05)
+        raise TimeoutError(script)
 
     def press(self, key: str) -> None:
         events = [{"type": kind, "value": key} for kind in ("keyDown", "keyUp")]
         self.call("/actions", actions=[{"type": "key", "id": "keys", "actions": events}])
 
-    def click(self, selector: str) -> None:
+    def find(self, selector: str) -> str:
+        """The address of the first such element."""
         found = self.call("/element", using="css selector", value=selector)
-        self.call(f"/element/{next(iter(found.values()))}/click")
+        return f"/element/{next(iter(found.values()))}"
+
+    def click(self, selector: str) -> None:
+        self.call(f"{self.find(selector)}/click")
+
+    def type(self, selector: str, text: str) -> None:
+        """Into an empty field; a path into a field for files."""
+        self.call(f"{self.find(selector)}/value", text=text)
+
+    def download_to(self, folder: Path) -> None:
+        """Where to put what pages save."""
+        command = {"behavior": "allow", "downloadPath": str(folder)}
+        self.call("/goog/cdp/execute", cmd="Browser.setDownloadBehavior", params=command)
 
     def prefer(self, scheme: str) -> None:
         """Ask pages for a "light" or a "dark" face."""
