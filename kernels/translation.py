@@ -134,6 +134,8 @@ def reduce(
 
     NumPy must be told to by `dtype` and `initial`, ONNX does nothing else.
     """
+    if x.dtype == bool:  # which ONNX compares from opset 20 on
+        return reduce(operator, x.astype(np.uint8), axis, keepdims).astype(bool)
     axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
     axes = [a % x.ndim for a in axes]
     if not axes:

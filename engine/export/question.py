@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from oneiro.kernels.dispatch import Array
+from oneiro.kernels.dispatch import Array, is_symbol
 from oneiro.kernels.repeat import repeat
 from oneiro.kernels.roll import unroll
 from oneiro.kernels.shape import arange
@@ -19,10 +19,10 @@ from ..feature import maps_below, weighted
 from ..goal import goal, parse_spec
 from ..net import Net
 from ..objective import Goal, Objective
-from ..size import usual_size
+from ..size import accepted_size, usual_size
 from ..target import Target, score_blob
 from ..trace import Input
-from ..transform import octaves, zoomed
+from ..transform import edge_cropped, edge_padded, octaves, zoomed
 from .face import Face
 
 UNIT = {
@@ -173,6 +173,7 @@ def step(net: Net, what: str, ends: Ends, face: Face, smooth: float) -> Question
 def dream(net: Net, what: str, ends: Ends, face: Face, smooth: float) -> Question:
     """A whole dream: OCTAVES sizes of the picture, from the smallest on, and steps in each."""
     climb = climbing(net, ends)
+    loaded = net  # on which sizes can be tried: the program runs on another, on symbols
 
     def program(net: Net, steps: Array, step: Array, shifts: Array, **given: Array) -> Any:
         x = face.enter(net, given[face.name])
@@ -184,11 +185,19 @@ def dream(net: Net, what: str, ends: Ends, face: Face, smooth: float) -> Questio
             made: Array = dream_step(net, x, shift, size, goal, bounds, smooth=smooth)["x"]
             return made
 
+        def dreamt(x: Array, turns: Array) -> Array:
+            sides = x.shape[2:]
+            if any(map(is_symbol, sides)):
+                return repeat(x, moved, steps, turns)
+            # as deepdream does it, a picture that would vanish on the way gets a border
+            x = edge_padded(x, *accepted_size(loaded, climb.ends, *sides))
+            return edge_cropped(repeat(x, moved, steps, turns), *sides)
+
         detail: Any = None
         for k, base in enumerate(octaves(x, OCTAVES, SCALE)[::-1]):
             start = base if detail is None else base + zoomed(detail, *base.shape[2:])
             turns = np.squeeze(shifts[k : k + 1], (0,))
-            detail = repeat(start, moved, steps, turns) - base
+            detail = dreamt(start, turns) - base
         return {"dream": face.leave(net, x + detail)}
 
     docs = climb.docs | {

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper, version_converter
+from onnx import TensorProto, helper, numpy_helper
 
 from oneiro.kernels.dispatch import Array
 from oneiro.kernels.symbol import Body, Call, Operation, Symbol
 
 from ..call import arguments, reads, run, symbols
-from ..error import ArgumentError, ModelError
+from ..error import ModelError
 from ..trace import Trace
+from .version import OPSET, converted
 
-OPSET = 18
 IR_VERSION = 10  # what runtimes of the last years read
 FOLDED = 4096  # elements of what is worked out beforehand, at most
 LARGEST = 2**31 - 1  # bytes of a model in one piece
@@ -95,14 +95,6 @@ def check(model: onnx.ModelProto | str) -> None:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ModelError(f"what was traced is no valid ONNX: {error}") from error
-
-
-def converted(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    """The model in operators of another version."""
-    try:
-        return version_converter.convert_version(model, opset)
-    except (RuntimeError, version_converter.ConvertError) as error:
-        raise ArgumentError(f"opset {opset} has no form for all of this model: {error}") from error
 
 
 def readable_names(traced: Trace) -> dict[str, str]:

@@ -129,7 +129,7 @@ class Resize(Layer):
                 for old, factor in zip(olds, factors)
             ]
         news = list(as_sizes(sizes))
-        if axes[0] == 0 and is_symbol(olds[0]) and is_symbol(news[0]):
+        if axes[0] == 0 and is_symbol(olds[0]) and (is_symbol(news[0]) or news[0] == 1):
             olds[0] = news[0] = 1  # a batch that is not known yet: nobody resizes that
         if any(map(is_symbol, (*olds, *news))):
             raise NotImplementedError("Resize to sizes that are given: trace it for one size")

@@ -330,6 +330,18 @@ def trunk(named: bool = True) -> ModelProto:
     return net.model(x)
 
 
+def classifier() -> ModelProto:
+    """Maps and a class of the picture, after a pool that overlaps and rounds up, and an LRN."""
+    net = Builder("classifier", opset=17)
+    x = net.conv("data", 6, 3, 3, 4, strides=[1, 2], pads=[1, 1, 1, 2])
+    x = net.node("MaxPool", net.node("Relu", x), kernel_shape=[3, 2], strides=[2, 2], ceil_mode=1)
+    x = net.node("LRN", x, size=3, alpha=0.7, beta=0.6, bias=1.3)
+    x = net.norm(net.conv(x, 7, 6, 2, 3, pads=[1, 1, 0, 1]), 7)
+    x = net.node("GlobalAveragePool", net.node("Relu", x, out="maps"))
+    x = net.node("Gemm", net.node("Flatten", x), net.normal(5, 7), net.uniform(5), transB=1)
+    return net.model(net.node("Softmax", x, out="end"))
+
+
 # name → (builder, the blob that gradients start from)
 MODELS: dict[str, tuple[Callable[[], ModelProto], str]] = {
     builder.__name__: (builder, "end")

@@ -1,6 +1,8 @@
-"""Questions about classes, asked of nine real topologies, and of two trained networks."""
+"""Each question, asked of nine real topologies and of three trained networks."""
 
+import gc
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -8,10 +10,14 @@ import pytest
 from onnx import helper
 
 import oneiro
-from oneiro import Net, Preprocess, export
+from oneiro import Net, Preprocess, dream_step, export
 from oneiro.ascent import image_gradient
 from oneiro.methods.grad_cam import cam_program, named_maps
+from oneiro.models import registry
+from oneiro.objective import l2
 from oneiro.probe import Probe
+from oneiro.size import accepted_size
+from oneiro.transform import edge_cropped, edge_padded, octaves, zoomed
 from oracle import light
 from oracle.measure import difference, medians
 from oracle.runtime import session
@@ -19,9 +25,23 @@ from oracle.runtime import session
 pytest.importorskip("onnxruntime", reason="it judges what is exported")
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "models"
-TRAINED = ("googlenet", "mobilenetv2_dogs")
+TRAINED = {  # and the blob that is climbed
+    "squeezenet1.1": "fire5/concat",
+    "googlenet": "inception_4c/output",
+    "mobilenetv2_dogs": "block_10",
+}
 SEEDS = 9  # pictures of which the median counts: ties between maxima break by rounding
+FEWER = 5  # half way up
+SIZE = (64, 96)
 CLASS = 7
+ALL = dict.fromkeys(("channel", "row", "column"), np.array(-1))
+
+
+class Case(NamedTuple):
+    """A network, and a blob half way up."""
+
+    net: Net
+    middle: str
 
 
 def classifying(name: str) -> onnx.ModelProto:
@@ -36,30 +56,38 @@ def classifying(name: str) -> onnx.ModelProto:
 
 
 @pytest.fixture(scope="module", params=[*light.NAMES, *TRAINED])
-def net(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Net:
-    if request.param in TRAINED:
-        path = SHARED / f"{request.param}.onnx"
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    gc.collect()  # the last one's weights hang in the rings that symbols make
+    name = request.param
+    if name in TRAINED:
+        path = (registry.FOLDER if name == "squeezenet1.1" else SHARED) / f"{name}.onnx"
         if not path.exists():
             pytest.skip(f"there is no {path.name} beside the repository")
-        return oneiro.load(path, device="cpu", executor="numpy", preprocess="tf")
-    path = tmp_path_factory.mktemp("light") / f"{request.param}.onnx"
-    onnx.save(classifying(request.param), path)
+        way = {} if name == "squeezenet1.1" else {"preprocess": "tf"}
+        return Case(oneiro.load(path, device="cpu", executor="numpy", **way), TRAINED[name])
+    path = tmp_path_factory.mktemp("light") / f"{name}.onnx"
+    onnx.save(classifying(name), path)
     net = Net(path, device="cpu", executor="numpy")
     net.preprocessing = Preprocess(128.0)
     path.unlink()
-    return net
+    return Case(net, light.NETWORKS[name].middle)
 
 
-def test_of_classes(net: Net) -> None:
-    probe = Probe(net, np.zeros((64, 96, 3)), CLASS)
+def photo(size: tuple[int, int], seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (*size, 3)).astype(np.float32)
+
+
+def test_of_classes(case: Case) -> None:
+    net = case.net
+    probe = Probe(net, np.zeros((*SIZE, 3)), CLASS)
     maps = named_maps(probe, None)
     runs = {
-        what: session(export(net, what, ends, size=(64, 96)))
+        what: session(export(net, what, ends, size=SIZE))
         for what, ends in (("saliency", ()), ("gradcam", maps))
     }
 
     def errors(seed: int) -> dict[str, float]:
-        img = np.random.default_rng(seed).integers(0, 256, (64, 96, 3)).astype(np.float32)
+        img = photo(SIZE, seed)
         feeds = {"picture": img[None], "class": np.array(CLASS)}
         found, cam = runs["saliency"](**feeds), runs["gradcam"](**feeds)["cam"]
         x = net.preprocess(img)
@@ -74,3 +102,63 @@ def test_of_classes(net: Net) -> None:
 
     found = medians(map(errors, range(SEEDS)), SEEDS)
     assert max(found.values()) < 1e-5, found
+
+
+def test_of_a_blob(case: Case) -> None:
+    net, img = case.net, photo(SIZE, 0)
+    found = session(export(net, "activations", case.middle, size=SIZE))(picture=img[None])
+    wanted = net.forward({net.input: net.preprocess(img)}, end=case.middle)
+    assert difference(found[case.middle], wanted[case.middle]) < 1e-5
+
+
+def test_a_step(case: Case) -> None:
+    """Compared by what it changes in the picture."""
+    net, way = case.net, case.net.known_preprocessing()
+    run = session(export(net, "step", case.middle, size=SIZE))
+    shift = np.array([3, -5])
+
+    def errors(seed: int) -> dict[str, float]:
+        img = photo(SIZE, seed)
+        found = run(picture=img[None], shift=shift, step=np.array(4, np.float32), **ALL)
+        step = 4 * way.unit(3)
+        wanted = dream_step(net, net.preprocess(img), shift, step, {case.middle: l2}, way.bounds(3))
+        return {
+            "dream": difference(found["dream"][0] - img, net.deprocess(wanted["x"]) - img),
+            "value": difference(found["value"], wanted["value"]),
+        }
+
+    found = medians(map(errors, range(FEWER)), FEWER)
+    assert max(found.values()) < 1e-5, found
+
+
+def test_a_dream(case: Case) -> None:
+    """Of so small a picture that some networks see its octaves with a border.
+
+    One step in each, as every other step makes more of a tie that broke otherwise.
+    """
+    net, way, goal = case.net, case.net.known_preprocessing(), {case.middle: l2}
+    size = 32, 48
+    run = session(export(net, "dream", case.middle, size=size))
+    told = {"steps": np.array(1), "step": np.array(1.5, np.float32), **ALL}
+    empty = octaves(net.preprocess(np.zeros((*size, 3))), 4, 1.4)[::-1]
+    sizes = [accepted_size(net, [*goal], *base.shape[2:]) for base in empty]
+
+    def dreamt(img: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+        """As deepdream makes it."""
+        x = net.preprocess(img)
+        detail = np.zeros_like(empty[0])
+        for base, (tall, wide), shift in zip(octaves(x, 4, 1.4)[::-1], sizes, shifts):
+            h, w = base.shape[2:]
+            start = edge_padded(base + zoomed(detail, h, w), tall, wide)
+            moved = dream_step(net, start, shift, 1.5 * way.unit(3), goal, way.bounds(3))
+            detail = edge_cropped(moved["x"], h, w) - base
+        return np.asarray(net.deprocess(x + detail))
+
+    def errors(seed: int) -> dict[str, float]:
+        img = photo(size, seed)
+        shifts = np.random.default_rng(seed).integers(-4, 5, (4, 2))
+        found = run(picture=img[None], shifts=shifts[:, None], **told)["dream"][0]
+        return {"dream": difference(found - img, dreamt(img, shifts) - img)}
+
+    found = medians(map(errors, range(FEWER)), FEWER)
+    assert found["dream"] < 1e-5
