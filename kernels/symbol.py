@@ -49,7 +49,8 @@ class Call(NamedTuple):
 class Body:
     """Nodes that a node of the graph runs, as often as it likes; while open, it takes new ones.
 
-    They may read what the graph made before.
+    They may read what the graph made before. It notes their calls, too, for those that will fold
+    constants.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -57,6 +58,8 @@ class Body:
         self.inputs: list[Symbol] = []
         self.outputs: list[Any] = []
         self.nodes: list[Operation] = []
+        self.calls: list[Call] = []
+        self.inside = False
 
     def input(self, dtype: Any, dims: Iterable[int | None]) -> Any:
         """A value that comes anew each time."""
@@ -65,10 +68,17 @@ class Body:
         return symbol
 
     def __enter__(self) -> None:
-        self.nodes, self.graph.nodes = self.graph.nodes, self.nodes
+        self.change_places()
 
     def __exit__(self, *error: object) -> None:
-        self.nodes, self.graph.nodes = self.graph.nodes, self.nodes
+        self.change_places()
+
+    def change_places(self) -> None:
+        """What the graph has becomes the body's, and back."""
+        graph = self.graph
+        self.nodes, graph.nodes = graph.nodes, self.nodes
+        self.calls, graph.calls = graph.calls, self.calls
+        self.inside, graph.inside = graph.inside, self.inside
 
 
 class Graph:

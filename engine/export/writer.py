@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from oneiro.kernels.dispatch import Array
-from oneiro.kernels.symbol import Body, Call, Operation, Symbol
+from oneiro.kernels.symbol import Body, Call, Graph, Operation, Symbol
 
 from ..call import arguments, reads, run, symbols
 from ..error import ModelError
@@ -38,9 +39,11 @@ def as_model(
     """
     graph, results, _ = traced
     names = readable_names(traced)
-    constants = folded(graph.calls, graph.constants)
-    made = [node for node in graph.nodes if constants.keys().isdisjoint(node.outputs)]
-    nodes, used = alive(made, {symbol.name for symbol in results.values()})
+    values = folded((call for part in parts(graph) for call in part.calls), graph.constants)
+    needed = {symbol.name for symbol in results.values()}
+    nodes, used = alive(graph.nodes, needed, frozenset(values))
+    constants = {name: np.asarray(values[name]) for name in values if name in used}
+    names |= shared_names(constants, names)
     blobs = makers(traced)
     protos = [as_proto(node, names, blobs.get(node.outputs[0], "")) for node in nodes]
     # a result that another name already stands for, such as an input handed through
@@ -51,9 +54,8 @@ def as_model(
     ]
     casts: list[onnx.NodeProto] = []
     tensors: list[TensorProto] = []
-    for name, array in constants.items():
-        if name in used:
-            store(names.get(name, name), np.asarray(array), casts, tensors)
+    for name, array in {names.get(n, n): array for n, array in constants.items()}.items():
+        store(name, array, casts, tensors)
     inputs = [value_info(symbol.name, symbol, shapes[symbol.name]) for symbol in graph.inputs]
     outputs = [value_info(name, symbol, symbol.dims) for name, symbol in results.items()]
     for info in (*inputs, *outputs):
@@ -69,6 +71,18 @@ def as_model(
     if model.ByteSize() <= LARGEST:
         check(model)
     return model
+
+
+def parts(part: Graph | Body) -> Iterator[Graph | Body]:
+    """The graph itself, then the bodies of its loops, which read what it makes."""
+    yield part
+    for node in part.nodes:
+        for body in bodies(node).values():
+            yield from parts(body)
+
+
+def bodies(node: Operation) -> dict[str, Body]:
+    return {key: value for key, value in node.attributes.items() if isinstance(value, Body)}
 
 
 def folded(calls: Iterable[Call], constants: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,6 +144,16 @@ def makers(traced: Trace) -> dict[str, str]:
     return found
 
 
+def shared_names(constants: Mapping[str, Array], names: Mapping[str, str]) -> dict[str, str]:
+    """One name for those of the constants that are equal and have none in the file."""
+    first: dict[Any, str] = {}
+    return {
+        name: first.setdefault((array.dtype, array.shape, array.tobytes()), name)
+        for name, array in constants.items()
+        if name not in names
+    }
+
+
 def as_proto(node: Operation, names: Mapping[str, str], name: str = "") -> onnx.NodeProto:
     inputs = [names.get(name, name) for name in node.inputs]
     outputs = [names.get(name, name) for name in node.outputs]
@@ -147,14 +171,17 @@ def as_attribute(value: Any, names: Mapping[str, str]) -> Any:
         [value_info(names.get(symbol.name, symbol.name), symbol, symbol.dims) for symbol in group]
         for group in (value.inputs, value.outputs)
     )
-    nodes, _ = alive(value.nodes, {symbol.name for symbol in value.outputs})
-    return helper.make_graph([as_proto(node, names) for node in nodes], "body", inputs, outputs)
+    nodes = [as_proto(node, names) for node in value.nodes]
+    return helper.make_graph(nodes, "body", inputs, outputs)
 
 
-def alive(nodes: Iterable[Operation], results: set[str]) -> tuple[list[Operation], set[str]]:
-    """The nodes that the results need, and every name that they use.
+def alive(
+    nodes: Iterable[Operation], results: set[str], known: frozenset[str] = frozenset()
+) -> tuple[list[Operation], set[str]]:
+    """The nodes that the results need, without those whose outputs are known, in loops, too.
 
-    A trailing output that nobody reads is not asked for: runtimes then have faster operators.
+    Also every name that they use. A trailing output that nobody reads is not asked for: runtimes
+    then have faster operators.
     """
     used = set(results)
     kept = []
@@ -162,11 +189,16 @@ def alive(nodes: Iterable[Operation], results: set[str]) -> tuple[list[Operation
         outputs = node.outputs
         while outputs and outputs[-1] not in used:
             outputs = outputs[:-1]
-        if outputs:
-            used.update(node.inputs)
-            for body in (value for value in node.attributes.values() if isinstance(value, Body)):
-                used.update(alive(body.nodes, {symbol.name for symbol in body.outputs})[1])
-            kept.append(node._replace(outputs=outputs))
+        if not outputs or not known.isdisjoint(outputs):
+            continue
+        inner = {key: copy.copy(body) for key, body in bodies(node).items()}
+        for body in inner.values():
+            ends = {symbol.name for symbol in body.outputs}
+            # what a body hands out it has to make
+            body.nodes, within = alive(body.nodes, ends, known - ends)
+            used.update(within)
+        used.update(node.inputs)
+        kept.append(node._replace(outputs=outputs, attributes={**node.attributes, **inner}))
     return kept[::-1], used
 
 

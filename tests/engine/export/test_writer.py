@@ -1,0 +1,58 @@
+"""What is in a file, and what is not: each thing once, and nothing that was known beforehand."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from oneiro import Net, Preprocess, export
+from oneiro.objective import l2
+from oracle import small
+
+TURNING = {"Cast", "Transpose", "Reshape", "Slice"}  # filters, for the way back
+
+
+@pytest.fixture
+def mobile(net_of: Callable[..., Net]) -> Net:
+    net = net_of(small.mobile())
+    net.preprocessing = Preprocess((90.0, 110.0, 130.0), (0.5, 0.25, 2.0), "BGR")
+    return net
+
+
+def loops(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
+    """The bodies of all its loops, also of those inside others."""
+    inner = [attribute.g for node in graph.node for attribute in node.attribute if attribute.g.node]
+    return [found for body in inner for found in (body, *loops(body))]
+
+
+def operators(model: onnx.ModelProto) -> Counter[str]:
+    graphs = [model.graph, *loops(model.graph)]
+    return Counter(node.op_type for graph in graphs for node in graph.node)
+
+
+@pytest.mark.parametrize("size", [None, (61, 83)])
+def test_loops_work_out_nothing_that_is_known(mobile: Net, size: tuple[int, int] | None) -> None:
+    """Such as the gains of a normalisation, again in each step."""
+    model = export(mobile, "dream", {"stem": l2}, size=size)
+    known = {tensor.name for tensor in model.graph.initializer}
+    bodies = loops(model.graph)
+    assert bodies
+    for body in bodies:
+        for node in body.node:
+            if known.issuperset(node.input):
+                assert node.op_type in TURNING
+                known.update(node.output)
+
+
+@pytest.mark.parametrize("what", ["gradient", "step", "dream"])
+def test_what_is_equal_is_stored_once(mobile: Net, what: str) -> None:
+    model = export(mobile, what, "end", size=(61, 83))
+    weights = {name.removesuffix("_f16") for name in mobile.constants}
+    arrays = [
+        (array.dtype, array.shape, array.tobytes())
+        for array, name in ((numpy_helper.to_array(t), t.name) for t in model.graph.initializer)
+        if name.removesuffix("_f16") not in weights
+    ]
+    assert len(arrays) == len({*arrays})
