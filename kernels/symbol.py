@@ -238,17 +238,18 @@ def node(name: str, *inputs: Any, dims: Any = None, dtype: Any = None, **attribu
     """Add a node to the graph of its inputs and return its result; a list when `dims` is one.
 
     `inputs` are symbols, arrays or numbers; numbers and floating arrays take the type of the
-    symbols beside them. `dims` and `dtype` of the result default to those of elementwise
-    arithmetic.
+    symbols beside them, None is one that is left out. `dims` and `dtype` of the result default to
+    those of elementwise arithmetic.
     """
     symbols = [x for x in inputs if isinstance(x, Symbol)]
     graph = symbols[0].graph
     leading = next((x.dtype for x in symbols if x.dtype != bool), np.dtype(bool))
     operands = [
-        x if isinstance(x, Symbol) else graph.constant(as_constant(x, leading)) for x in inputs
+        x if x is None or isinstance(x, Symbol) else graph.constant(as_constant(x, leading))
+        for x in inputs
     ]
     if dims is None:
-        dims = broadcast(*(x.dims for x in operands))
+        dims = broadcast(*(x.dims for x in operands if x is not None))
     several = isinstance(dims, list)
     stem = f"{name}_{next(graph.counter)}"
     results = [
@@ -257,7 +258,8 @@ def node(name: str, *inputs: Any, dims: Any = None, dtype: Any = None, **attribu
         )
         for k, sizes in enumerate(dims if several else [dims])
     ]
-    read, made = (tuple(x.name for x in group) for group in (operands, results))
+    read = tuple("" if x is None else x.name for x in operands)
+    made = tuple(x.name for x in results)
     graph.nodes.append(Operation(name, read, made, attributes))
     return results if several else results[0]
 

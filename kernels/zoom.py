@@ -30,10 +30,10 @@ def zoom(x: Array, h: Any, w: Any) -> Array:
 
 @zoom.onnx
 def _(x: Array, h: Any, w: Any) -> Array:
-    none = np.zeros(0, np.float32)  # no region of interest, no scales: the sizes say it
     shape = (*x.shape[:2], h, w)
     corners = {"coordinate_transformation_mode": "align_corners", "mode": "linear"}
-    return node("Resize", x, none, none, as_vector(shape), **corners, dims=known(shape))
+    # no region of interest, no scales: the sizes say it
+    return node("Resize", x, None, None, as_vector(shape), **corners, dims=known(shape))
 
 
 @zoom.cuda

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from oneiro.kernels.dispatch import Array, is_symbol
+from oneiro.kernels.index import gather
 from oneiro.kernels.repeat import repeat
 from oneiro.kernels.roll import unroll
 from oneiro.kernels.shape import arange
@@ -193,11 +194,16 @@ def dream(net: Net, what: str, ends: Ends, face: Face, smooth: float) -> Questio
             x = edge_padded(x, *accepted_size(loaded, climb.ends, *sides))
             return edge_cropped(repeat(x, moved, steps, turns), *sides)
 
-        detail: Any = None
-        for k, base in enumerate(octaves(x, OCTAVES, SCALE)[::-1]):
-            start = base if detail is None else base + zoomed(detail, *base.shape[2:])
-            turns = np.squeeze(shifts[k : k + 1], (0,))
-            detail = dreamt(start, turns) - base
+        def smaller(x: Array, _: Array) -> Array:
+            return octaves(x, 2, SCALE)[1]
+
+        def octave(detail: Array, k: Array) -> Array:
+            base = repeat(x, smaller, OCTAVES - 1 - k, numbers, resized=(2, 3))
+            start = base + zoomed(detail, *base.shape[2:])
+            return dreamt(start, gather(shifts, k, 0)) - base
+
+        numbers = np.arange(OCTAVES)
+        detail = repeat(np.zeros_like(x), octave, OCTAVES, numbers, resized=(2, 3))
         return {"dream": face.leave(net, x + detail)}
 
     docs = climb.docs | {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import onnx
 from onnx import TensorProto, helper, version_converter
 
@@ -10,6 +12,7 @@ from ..error import ArgumentError
 OPSET = 18  # of what is written
 OLD_PADS = range(11, OPSET)  # opsets whose Pad has the same form, but for axes that none here has
 ASIDE = "aside"
+NOTHING: Mapping[str, TensorProto] = {}
 
 
 def converted(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
@@ -37,19 +40,23 @@ def move_pads(graph: onnx.GraphProto, domain: str) -> None:
         move_pads(body, domain)
 
 
-def bring_integers_inside(graph: onnx.GraphProto) -> None:
+def bring_integers_inside(
+    graph: onnx.GraphProto, around: Mapping[str, TensorProto] = NOTHING, depth: int = 1
+) -> None:
     """Copy the integers that bodies of Loops read into them: the converter looks for axes there."""
-    integers = {t.name: t for t in graph.initializer if t.data_type == TensorProto.INT64}
+    own = {t.name: t for t in graph.initializer if t.data_type == TensorProto.INT64}
+    known = {**around, **own}
     for body in bodies(graph):
-        inside = {}
+        inside: dict[str, str] = {}
         for node in body.node:
             for k, name in enumerate(node.input):
-                if name in integers:
+                if name in known:
                     # not its own name: a body sees those around it
-                    node.input[k] = inside[name] = f"{body.name}/{name}"
+                    node.input[k] = inside[name] = f"{name}/{depth}"
         for name, copy in inside.items():
-            body.initializer.add().CopyFrom(integers[name])
+            body.initializer.add().CopyFrom(known[name])
             body.initializer[-1].name = copy
+        bring_integers_inside(body, known, depth + 1)
 
 
 def bodies(graph: onnx.GraphProto) -> list[onnx.GraphProto]:

@@ -56,3 +56,10 @@ def test_what_is_equal_is_stored_once(mobile: Net, what: str) -> None:
         if name.removesuffix("_f16") not in weights
     ]
     assert len(arrays) == len({*arrays})
+
+
+def test_a_dream_of_any_size_holds_the_network_once(net_of: Callable[..., Net]) -> None:
+    net = net_of(small.branches())
+    net.preprocessing = Preprocess(128.0)
+    gradient, dream = (operators(export(net, what, "mixed")) for what in ("gradient", "dream"))
+    assert dream["Conv"] == gradient["Conv"] > 0
