@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -76,7 +77,13 @@ def _(dy: Array, y: Array) -> Array:
 
 @gate.onnx
 def _(dy: Array, opened: Array) -> Array:
-    return np.where(opened, dy, np.zeros((), dy.dtype))
+    # a gate behind a gate is one by both masks: runtimes join them sooner than they choose again
+    before = getattr(dy, "gated", ())
+    if before:
+        dy, opened = before[0], before[1] & opened
+    dx: Any = np.where(opened, dy, np.zeros((), dy.dtype))
+    dx.gated = dy, opened
+    return dx
 
 
 @relu.cases

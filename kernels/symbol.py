@@ -138,11 +138,13 @@ class Symbol(ForeignArray):
     """A tensor of a Graph. `dims` holds its sizes, None where only a run will tell.
 
     A vector that was put together, as shapes are, keeps its elements as `parts`: arrays where they
-    are known, symbols where not, each of one element. So what is known of it stays known.
+    are known, symbols where not, each of one element. So what is known of it stays known. What a
+    gate let through remembers what came to it, and the mask, as `gated`.
     """
 
     home = "symbol"
     parts: tuple[Any, ...] = ()
+    gated: tuple[Any, ...] = ()
 
     def __init__(self, graph: Graph, name: str, dtype: Any, dims: Iterable[Any]) -> None:
         self.graph = graph

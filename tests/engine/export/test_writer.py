@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import onnx
+import onnx.parser
 import pytest
 from onnx import numpy_helper
 
@@ -63,3 +64,16 @@ def test_a_dream_of_any_size_holds_the_network_once(net_of: Callable[..., Net]) 
     net.preprocessing = Preprocess(128.0)
     gradient, dream = (operators(export(net, what, "mixed")) for what in ("gradient", "dream"))
     assert dream["Conv"] == gradient["Conv"] > 0
+
+
+def test_a_rectifier_with_a_ceiling_is_gone_back_through_by_one_choice(
+    net_of: Callable[..., Net],
+) -> None:
+    text = """
+        <ir_version: 8, opset_import: ["" : 17]>
+        clipped (float[N, 3, H, W] data) => (float[N, 3, H, W] end)
+        <float low = {0.0}, float high = {6.0}> { end = Clip (data, low, high) }
+    """
+    net = net_of(onnx.parser.parse_model(text))
+    found = operators(export(net, "gradient", {"end": l2}, input="net"))
+    assert found["Where"] == found["And"] == 1
