@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from oneiro.kernels.dispatch import Array
+from oneiro.kernels.index import gather
 
 from ..error import ArgumentError
 from ..net import Net
@@ -72,12 +73,17 @@ class RawFace(Face):
 
 
 def spread(net: Net, name: str) -> Any:
-    """The mean or the scale of each channel, (1, c, 1, 1)."""
-    return net.known_preprocessing().spread(name, net.channels, net.dtype)
+    """The mean or the scale of each channel, (1, c, 1, 1); one number, if it is that of all.
+
+    Runtimes move channels back behind rows and columns, where numbers for each take long.
+    """
+    values = net.known_preprocessing().spread(name, net.channels, net.dtype)
+    first = values.reshape(-1)[0]
+    return first if (values == first).all() else values
 
 
 def turned(net: Net, x: Array) -> Array:
     """RGB as the net's order of channels, or back: the same thing."""
     if net.known_preprocessing().order != "BGR" or net.channels < 3:
         return x
-    return np.concatenate([x[:, 2:3], x[:, 1:2], x[:, :1], x[:, 3:]], 1)
+    return gather(x, np.array([2, 1, 0, *range(3, net.channels)]), 1)
