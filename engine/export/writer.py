@@ -126,7 +126,8 @@ def readable_names(traced: Trace) -> dict[str, str]:
             if isinstance(symbol, Symbol) and name not in taken and symbol.name not in names:
                 names[symbol.name] = name
                 taken.add(name)
-    for name in [*traced.graph.constants, *(o for n in traced.graph.nodes for o in n.outputs)]:
+    made = (name for part in parts(traced.graph) for node in part.nodes for name in node.outputs)
+    for name in (*traced.graph.constants, *made):
         if name in taken and name not in names:  # the file had that name first
             names[name] = next(
                 new for k in itertools.count() if (new := f"{name}_{k}") not in taken

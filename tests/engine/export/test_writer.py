@@ -77,3 +77,21 @@ def test_a_rectifier_with_a_ceiling_is_gone_back_through_by_one_choice(
     net = net_of(onnx.parser.parse_model(text))
     found = operators(export(net, "gradient", {"end": l2}, input="net"))
     assert found["Where"] == found["And"] == 1
+
+
+def test_a_blob_may_be_called_like_what_a_loop_makes(net_of: Callable[..., Net]) -> None:
+    def dreaming(name: str) -> onnx.ModelProto:
+        text = f"""
+            <ir_version: 8, opset_import: ["" : 17]>
+            rectified (float[N, 3, H, W] data) => (float[N, 3, H, W] {name})
+            {{ {name} = Relu (data) }}
+        """
+        net = net_of(onnx.parser.parse_model(text))
+        net.preprocessing = Preprocess(128.0)
+        return export(net, "dream", {name: l2})
+
+    taken = loops(dreaming("end").graph)[-1].node[0].output[0]
+    model = dreaming(taken)
+    made = [name for body in loops(model.graph) for node in body.node for name in node.output]
+    assert len(made) == len({*made})
+    assert taken in made
