@@ -12,7 +12,7 @@ from ..export import export, save_model
 from ..export.face import PIXELS
 from ..export.program import INPUTS
 from ..export.question import MOVING, WHATS
-from ..export.writer import OPSET
+from ..export.version import OPSET
 from ..file import check_folder, file_name
 from .console import say, tell
 from .group import commands

@@ -16,7 +16,8 @@ from ..recipe import origin
 from ..trace import Input, Program, Trace, trace
 from .face import Face, RawFace
 from .question import question
-from .writer import OPSET, as_model
+from .version import OPSET
+from .writer import as_model
 
 INPUTS = ("picture", "net")
 

@@ -10,7 +10,8 @@ from onnx import helper, numpy_helper
 
 from oneiro.kernels.symbol import Graph, Symbol
 
-from .writer import IR_VERSION, OPSET, alive, as_proto, value_info
+from .version import OPSET
+from .writer import IR_VERSION, alive, as_proto, value_info
 
 
 def segment_bytes(graph: Graph, results: Sequence[Symbol]) -> bytes:
