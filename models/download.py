@@ -33,7 +33,7 @@ class Published(Protocol):
 
 
 class Incoming:
-    """The bytes of a network as they come: counted, hashed, written, and told to who watches."""
+    """The bytes of a file as they come: counted, hashed, written, and told to who watches."""
 
     def __init__(self, file: BinaryIO, entry: Published) -> None:
         self.file = file
@@ -63,7 +63,7 @@ class Incoming:
         sys.stderr.flush()
 
     def check(self) -> None:
-        """Raise ModelError unless these were the bytes of the registry."""
+        """Raise ModelError unless these were the bytes that were published."""
         if self.count != self.entry.bytes:
             raise ModelError(f"it sends {self.count:,} bytes instead of {self.entry.bytes:,}")
         if self.hash.hexdigest() != self.entry.sha256:
@@ -71,12 +71,12 @@ class Incoming:
 
 
 def place(entry: Published) -> Path:
-    """Where the file of a network is kept: in $ONEIRO_CACHE, or in this user's cache folder."""
+    """Where it is kept: in $ONEIRO_CACHE, or in this user's cache folder."""
     return folder() / entry.file
 
 
 def fetch(entry: Published) -> Path:
-    """The file of a network, whose bytes are those of the registry; fetched if it is not kept yet.
+    """A file whose bytes are those that were published; fetched if it is not kept yet.
 
     Of several processes one fetches and the others wait. Nothing is left over of a download that
     fails or is interrupted. Raises ModelError, which says what went wrong at each address and how
@@ -107,7 +107,7 @@ def fetch(entry: Published) -> Path:
 
 
 def is_whole(path: Path, entry: Published) -> bool:
-    """Say whether the file is there, with the size and the sha256 of the registry."""
+    """Say whether the file is there, with the size and the sha256 that were published."""
     if not path.is_file() or path.stat().st_size != entry.bytes:
         return False
     with open(path, "rb") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -76,4 +77,5 @@ def write(site: Site, folder: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
     size = sum(place.stat().st_size for place in folder.rglob("*") if place.is_file())
-    tell(f"wrote {folder} ({size / 1e6:.1f} MB): python -m http.server -d {folder} shows it")
+    shown = f"python -m http.server -d {shlex.quote(str(folder))}"
+    tell(f"wrote {folder} ({size / 1e6:.1f} MB): {shown} shows it")

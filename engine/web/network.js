@@ -8,8 +8,9 @@ export class Network {
     this.provider = provider;
     this.milliseconds = {}; // of the last run of each model, by path
     this.asked = new Map(); // {resolve, reject} by id
+    this.broken = null; // why nothing can be asked any more
     this.count = 0;
-    this.worker = new Worker("worker.js", { type: "module" });
+    this.worker = bound("worker.js");
     this.worker.onmessage = ({ data }) => this.take(data);
     this.worker.onerror = (event) => this.fail(event.message || "the worker could not be loaded");
     this.worker.postMessage({ provider });
@@ -28,6 +29,7 @@ export class Network {
   }
 
   ask(question) {
+    if (this.broken) return Promise.reject(this.broken);
     const id = this.count++;
     return new Promise((resolve, reject) => {
       this.asked.set(id, { resolve, reject });
@@ -36,6 +38,7 @@ export class Network {
   }
 
   take({ id, error, ...found }) {
+    if (this.broken) return;
     const { resolve, reject } = this.asked.get(id);
     this.asked.delete(id);
     if (error === undefined) resolve(found);
@@ -43,7 +46,8 @@ export class Network {
   }
 
   fail(text) {
-    for (const { reject } of this.asked.values()) reject(new Error(text));
+    this.broken = new Error(text);
+    for (const { reject } of this.asked.values()) reject(this.broken);
     this.asked.clear();
   }
 
@@ -51,6 +55,17 @@ export class Network {
     this.worker.terminate();
     this.fail("another way of running was chosen");
   }
+}
+
+/**
+ * A worker that is bound by this page's rules on whom it may talk to.
+ *
+ * One that is loaded from a file has only those that the file's server sends with it.
+ */
+function bound(path) {
+  const source = `import ${JSON.stringify(new URL(path, import.meta.url))};`;
+  const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  return new Worker(address, { type: "module" });
 }
 
 /** How many threads compute: they share memory, which browsers allow to isolated pages alone. */

@@ -2,21 +2,23 @@
 
 import { dream } from "./dream.js";
 import { Network, integer, tensor, threads } from "./network.js";
-import { draw, drawMap, drawMaps, drawOver, drawSigned, middle, scaleOf, sides, whole } from "./picture.js";
+import {
+  draw, drawMap, drawMaps, drawOver, drawSigned, middle, scaleOf, sides, whole,
+} from "./picture.js";
 
 const LARGEST = 5; // classes that are listed
 const FAVOURITE = "favourite"; // what the network dreams best, as the dream's goal
-const HINT = "A click on a map, or the arrow keys, show it here, and what in the picture causes it.";
+const HINT = "A click on a map or the arrow keys show it here, and what in the picture causes it.";
 const part = (id) => document.getElementById(id);
 
 const net = await (await fetch("net.json")).json();
 let network; // that runs the models
 let image = null; // a bitmap, or the camera's video
 let seen = null; // what the network sees of it, as numbers
-let maps = null; // {data, dims} of the layer
-let unit = null; // {channel, row, column} of it, -1 for all places
+let maps = null; // {layer, data, dims} that are shown, which lag behind the layer that is chosen
+let unit = null; // {channel, row, column} of the layer, -1 for all places
 let chosen = null; // the class whose saliency is shown
-let dreaming = false;
+let dreaming = null; // {stopped} of the dream, while it lasts
 
 // ---- what runs, and what is told of it
 
@@ -30,10 +32,18 @@ const told = (act) => async (...given) => {
   try {
     await act(...given);
   } catch (error) {
-    part("problem").textContent = error.message ?? String(error);
+    part("problem").textContent = advised(error.message ?? String(error));
     console.error(error);
   }
 };
+
+/** What went wrong, and what can be done where the runtime does not say it. */
+function advised(text) {
+  if (/bad_alloc|out of memory|allocation failed/i.test(text)) {
+    return "there is not enough memory for that: a smaller picture may do";
+  }
+  return network?.provider === "webgpu" ? `${text} (WASM, above, may know how)` : text;
+}
 
 async function providers() {
   const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
@@ -56,7 +66,11 @@ function look() {
     try {
       while (again) {
         again = false;
-        if (image) await lookOnce();
+        try {
+          if (image) await lookOnce();
+        } catch (error) {
+          if (!again) throw error; // else what failed is asked anew
+        }
       }
     } finally {
       looking = null;
@@ -72,7 +86,7 @@ async function lookOnce() {
   const layer = part("layer").value;
   const path = `models/activations/${layer}.onnx`;
   const found = await network.run(path, { picture: tensor(seen) });
-  [maps] = Object.values(found);
+  maps = { layer, ...Object.values(found)[0] };
   showMaps();
   await showUnit(layer);
   if (net.classifies) await showClasses();
@@ -98,24 +112,32 @@ function columns() {
 }
 
 async function showClasses() {
-  const [scores] = Object.values(await network.run("models/scores.onnx", { picture: tensor(seen) }));
+  const found = await network.run("models/scores.onnx", { picture: tensor(seen) });
+  const [scores] = Object.values(found);
   const chances = softmax(averaged(scores));
   const order = [...chances.keys()].sort((a, b) => chances[b] - chances[a]);
-  const rows = order.slice(0, LARGEST).map((k) => {
-    const row = document.createElement("button");
-    const [name, share, bar] = ["span", "em", "meter"].map((tag) => document.createElement(tag));
+  const list = part("classes");
+  for (const [place, k] of order.slice(0, LARGEST).entries()) {
+    if (!list.children[place]) list.append(classRow());
+    const row = list.children[place].firstChild;
+    const [name, share, bar] = row.children;
     name.textContent = net.classes[k] ?? `class ${k}`;
     share.textContent = `${(100 * chances[k]).toFixed(1)} %`;
     bar.value = chances[k];
-    row.type = "button";
+    row.value = k;
     row.setAttribute("aria-pressed", String(k === chosen));
-    row.append(name, share, bar);
-    row.onclick = told(() => choose(k === chosen ? null : k));
-    const item = document.createElement("li");
-    item.append(row);
-    return item;
-  });
-  part("classes").replaceChildren(...rows);
+  }
+}
+
+/** A row for a class. It stays as classes change: a click may last longer than a camera's frame. */
+function classRow() {
+  const row = document.createElement("button");
+  row.type = "button";
+  row.append(...["span", "em", "meter"].map((tag) => document.createElement(tag)));
+  row.onclick = told(() => choose(Number(row.value) === chosen ? null : Number(row.value)));
+  const item = document.createElement("li");
+  item.append(row);
+  return item;
 }
 
 /** Scores (1, classes, ...), each the mean of its places. */
@@ -148,7 +170,8 @@ async function showPhoto() {
   const which = Number(found.chosen.data[0]);
   drawOver(part("photo"), found.map.data, seen, net.ramps.sequential);
   const name = net.classes[which] ?? `class ${which}`;
-  part("photo-caption").textContent = `How much each pixel moves the score of ${name}. A click goes back.`;
+  part("photo-caption").textContent =
+    `How much each pixel moves the score of ${name}. A click goes back.`;
 }
 
 function choose(which) {
@@ -169,7 +192,12 @@ async function showUnit(layer) {
   const own = maps.data.subarray(channel * height * width, (channel + 1) * height * width);
   drawMap(part("map"), own, height, width, scaleOf(own, net.ramps));
   const [rule, name] = [part("rule").value, part("rule").selectedOptions[0].text];
-  const feeds = { picture: tensor(seen), channel: integer(channel), row: integer(row), column: integer(column) };
+  const feeds = {
+    picture: tensor(seen),
+    channel: integer(channel),
+    row: integer(row),
+    column: integer(column),
+  };
   const found = await network.run(`models/${rule}/${layer}.onnx`, feeds);
   const [, h, w, channels] = found.gradient.dims;
   drawSigned(part("cause"), { data: found.gradient.data, height: h, width: w, channels });
@@ -184,6 +212,11 @@ function chooseUnit(channel) {
   unit = { channel, row: -1, column: -1 };
   offerGoals();
   return look();
+}
+
+/** Whether the maps on the page are those of the chosen layer, so that a unit can be chosen. */
+function current() {
+  return maps?.layer === part("layer").value;
 }
 
 /** The row and the column of a click on a canvas, of so many. */
@@ -215,15 +248,16 @@ async function startDream() {
   const goal = part("goal").value;
   const name = goal === FAVOURITE ? FAVOURITE : part("layer").value;
   const path = `models/step/${name}.onnx`;
-  const [, height, width] = (await network.inputs(path)).picture;
-  const free = typeof height === "string";
-  const [tall, wide] = free ? shrunk() : [height, width];
-  const base = whole(image, tall, wide, net.channels);
   const settings = Object.fromEntries(
     ["octaves", "scale", "steps", "step", "jitter"].map((id) => [id, part(id).valueAsNumber]),
   );
-  if (!free) settings.octaves = 1; // the model takes pictures of one size alone
   settings.channel = goal === "unit" ? unit.channel : -1;
+  const [, height, width] = (await network.inputs(path)).picture;
+  const free = typeof height === "string";
+  if (!free) settings.octaves = 1; // the model takes pictures of one size alone
+  const base = free
+    ? whole(image, ...shrunk(), net.channels)
+    : middle(image, height, width, net.channels);
   const canvas = part("dream");
   draw(canvas, base);
   canvas.hidden = false;
@@ -231,7 +265,7 @@ async function startDream() {
     draw(canvas, picture);
     part("progress").value = done;
     part("save").disabled = false;
-    if (!dreaming) break;
+    if (dreaming.stopped) break;
   }
 }
 
@@ -245,8 +279,9 @@ function shrunk() {
 /** The network's own number of octaves, or as many as keep the shorter side what it sees whole. */
 function offerOctaves() {
   const [shorter, scale] = [Math.min(...shrunk()), part("scale").valueAsNumber];
-  const more = Math.log(shorter / net.dream.smallest) / Math.log(scale);
-  part("octaves").value = net.dream.octaves ?? 1 + Math.max(0, Math.floor(more));
+  const more = Math.floor(Math.log(shorter / net.dream.smallest) / Math.log(scale));
+  const fitting = Math.min(1 + Math.max(0, more), part("octaves").max);
+  part("octaves").value = net.dream.octaves ?? fitting;
 }
 
 function save() {
@@ -261,49 +296,82 @@ function save() {
 
 // ---- where pictures come from
 
+let turns = 0; // pictures that were asked for: one that comes after a later one is not taken
+
 async function open(file) {
-  stopCamera();
-  try {
-    image = await createImageBitmap(file);
-  } catch {
+  const turn = ++turns;
+  const bitmap = await createImageBitmap(file).catch(() => {
     throw new Error(`${file.name ?? "the photo"} is no picture that this browser knows`);
+  });
+  if (turn !== turns) {
+    release(bitmap);
+    return;
   }
+  take(bitmap);
   chosen = null;
   offerOctaves();
   await look();
 }
 
 async function startCamera() {
-  if (!navigator.mediaDevices) throw new Error("browsers give a camera to https and localhost alone");
+  if (!navigator.mediaDevices) {
+    throw new Error("browsers give a camera to https and localhost alone");
+  }
+  const turn = ++turns;
+  const stream = await navigator.mediaDevices.getUserMedia({ video: true }).catch((error) => {
+    throw new Error(`the camera cannot be had: ${error.message}`);
+  });
   const video = document.createElement("video");
-  video.srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
+  video.playsInline = true; // or telephones show nothing but it
+  video.srcObject = stream;
   await video.play();
-  image = video;
+  if (turn !== turns) {
+    release(video);
+    return;
+  }
+  take(video);
   offerOctaves();
-  part("camera").setAttribute("aria-pressed", "true");
-  while (image === video) {
-    await look();
-    await new Promise(requestAnimationFrame);
+  try {
+    while (image === video) {
+      await look();
+      await new Promise(requestAnimationFrame);
+    }
+  } finally {
+    if (image === video) stopCamera();
   }
 }
 
 function stopCamera() {
-  if (!(image instanceof HTMLVideoElement)) return;
-  const video = image;
-  const still = new OffscreenCanvas(...sides(video));
-  still.getContext("2d").drawImage(video, 0, 0);
-  image = still; // the last frame stays
-  for (const track of video.srcObject.getTracks()) track.stop();
-  part("camera").setAttribute("aria-pressed", "false");
+  const still = new OffscreenCanvas(...sides(image));
+  still.getContext("2d").drawImage(image, 0, 0);
+  take(still); // the last frame stays
+}
+
+/** Looks at another image from now on. */
+function take(other) {
+  release(image);
+  image = other;
+  part("camera").setAttribute("aria-pressed", String(image instanceof HTMLVideoElement));
+}
+
+/** Ends a camera; gives back what a photo holds, which may be hundreds of megabytes. */
+function release(old) {
+  if (old instanceof HTMLVideoElement) old.srcObject.getTracks().forEach((track) => track.stop());
+  if (old instanceof ImageBitmap) old.close();
 }
 
 // ---- the page itself
 
 function wire() {
-  part("file").onchange = told(() => part("file").files.length && open(part("file").files[0]));
+  part("file").onchange = told(() => {
+    const [file] = part("file").files;
+    part("file").value = ""; // or the same photo could not be opened again
+    return file && open(file);
+  });
   part("camera").onclick = told(() => {
-    if (image instanceof HTMLVideoElement) stopCamera();
-    else return startCamera();
+    if (!(image instanceof HTMLVideoElement)) return startCamera();
+    stopCamera();
+    return look();
   });
   part("provider").onchange = told(() => {
     runOn(part("provider").value);
@@ -312,21 +380,29 @@ function wire() {
   part("layer").onchange = told(() => {
     unit = null;
     offerGoals();
+    part("goal").value = "layer"; // who picks a layer will want to dream it
     return look();
   });
   part("rule").onchange = told(look);
   part("photo").onclick = told(() => net.classifies && seen && choose(chosen === null ? -1 : null));
-  part("photo").onkeydown = (event) => event.key === "Enter" && part("photo").click();
+  part("photo").onkeydown = (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    part("photo").click();
+  };
   part("maps").onclick = told((event) => {
-    if (!maps) return;
+    if (!current()) return;
     const [across, count] = [columns(), maps.dims[1]];
     const [row, column] = placed(event, part("maps"), Math.ceil(count / across), across);
     const channel = row * across + column;
     return channel < count ? chooseUnit(channel) : null;
   });
   part("maps").onkeydown = told((event) => {
-    const move = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns(), ArrowDown: columns() }[event.key];
-    if (!maps || !move) return;
+    if (!current()) return;
+    const across = columns();
+    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across };
+    const move = moves[event.key];
+    if (!move) return;
     event.preventDefault();
     const channel = unit ? unit.channel + move : 0;
     return channel >= 0 && channel < maps.dims[1] ? chooseUnit(channel) : null;
@@ -340,16 +416,17 @@ function wire() {
   part("settings").onsubmit = told(async (event) => {
     event.preventDefault();
     if (dreaming) {
-      dreaming = false; // it ends after its step
+      dreaming.stopped = true; // it ends after its step
       return;
     }
-    dreaming = true;
+    dreaming = { stopped: false };
     part("start").textContent = "Stop";
+    part("progress").value = 0;
     part("progress").hidden = false;
     try {
       await startDream();
     } finally {
-      dreaming = false;
+      dreaming = null;
       part("start").textContent = "Dream";
       part("progress").hidden = true;
     }
@@ -379,7 +456,8 @@ async function begin() {
   part("octaves").value = 1;
   offerGoals();
   const found = await providers();
-  part("provider").replaceChildren(...Object.entries(found).map(([value, text]) => new Option(text, value)));
+  const offers = Object.entries(found).map(([value, text]) => new Option(text, value));
+  part("provider").replaceChildren(...offers);
   runOn(part("provider").value);
   wire();
   tell("ready");

@@ -66,7 +66,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        host = urllib.parse.urlsplit(f"//{self.headers.get('Host', '')}").hostname
+        host = self.headers.get("Host", "").partition(":")[0]
         path = urllib.parse.urlsplit(self.path).path.removeprefix("/") or "index.html"
         if host not in NAMES:
             self.give(403, b"only this machine is served", "txt")

@@ -85,6 +85,9 @@ class Site(Mapping[str, bytes]):
                 self.kept[path] = self.makers[path]()
             return self.kept[path]
 
+    def __contains__(self, path: object) -> bool:
+        return path in self.makers  # Mapping's own would make the file
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.makers)
 

@@ -14,28 +14,21 @@ let opened; // a promise of {ort, provider, weights}
 async function open(provider) {
   const ort = await import(`./ort/ort.${provider}.min.mjs`);
   ort.env.wasm.numThreads = threads();
-  const { pools } = await (await fetch("net.json")).json();
-  return { ort, provider, pools, weights: new Uint8Array(await fetched("weights")) };
+  const { pools } = await (await fetched("net.json")).json();
+  const weights = new Uint8Array(await (await fetched("weights")).arrayBuffer());
+  return { ort, provider, pools, weights };
 }
 
 async function fetched(path) {
-  const response = await fetch(path);
+  const response = await fetch(new URL(path, import.meta.url));
   if (!response.ok) throw new Error(`${path}: ${await response.text()}`);
-  return response.arrayBuffer();
+  return response;
 }
 
 async function session(path) {
-  const { ort, provider, pools, weights } = await opened;
   const known = sessions.get(path);
   sessions.delete(path);
-  const found = known ?? (await ort.InferenceSession.create(await fetched(path), {
-    executionProviders: [
-      // there max pools cannot tell where their maxima are
-      { name: provider, ...(provider === "webgpu" && { forceCpuNodeNames: pools }) },
-    ],
-    externalData: [{ path: "weights", data: weights }],
-    logSeverityLevel: 3, // of what a provider leaves to another nobody needs to hear
-  }));
+  const found = known ?? (await created(path));
   sessions.set(path, found);
   for (const [oldest, old] of sessions) {
     if (sessions.size <= KEPT) break;
@@ -45,10 +38,24 @@ async function session(path) {
   return found;
 }
 
+async function created(path) {
+  const { ort, provider, pools, weights } = await opened;
+  const model = await (await fetched(path)).arrayBuffer();
+  return ort.InferenceSession.create(model, {
+    executionProviders: [
+      // there max pools cannot tell where their maxima are
+      { name: provider, ...(provider === "webgpu" && { forceCpuNodeNames: pools }) },
+    ],
+    externalData: [{ path: "weights", data: weights }],
+    logSeverityLevel: 3, // of what a provider leaves to another nobody needs to hear
+  });
+}
+
 async function answer({ path, feeds }) {
   const model = await session(path);
   if (!feeds) {
-    return { inputs: Object.fromEntries(model.inputMetadata.map(({ name, shape }) => [name, shape])) };
+    const shapes = model.inputMetadata.map(({ name, shape }) => [name, shape]);
+    return { inputs: Object.fromEntries(shapes) };
   }
   const { ort } = await opened;
   const tensors = Object.entries(feeds).map(

@@ -1,11 +1,14 @@
 """The page in a browser: a real network, a real photo, and what Python makes of it."""
 
 import base64
+import contextlib
 import io
+import json
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,11 @@ import pytest
 from PIL import Image
 
 import oneiro
-from oneiro import Net, Picture
+from oneiro import Net, Picture, Preprocess
 from oneiro.image import encoded
 from oneiro.models import download
 from oneiro.web import ARCHIVE, Server, Site, unpacked
-from oracle import browser
+from oracle import browser, small
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 SIDE = 227  # of the photo: as the network takes it, so that browsers resample nothing
@@ -37,18 +40,31 @@ def photo() -> Picture:
 
 
 @pytest.fixture(scope="module")
-def server(net: Net, photo: Picture) -> Iterator[Server]:
+def site(net: Net, photo: Picture) -> Site:
     if browser.missing():
         pytest.skip(browser.missing())
     kept = download.is_whole(download.place(ARCHIVE), ARCHIVE)
     if not kept and "CI" not in os.environ:
         pytest.skip("CI alone fetches onnxruntime-web (33 MB)")
-    with Server(Site(net, unpacked(download.fetch(ARCHIVE)), photo), 0) as server:
+    return Site(net, unpacked(download.fetch(ARCHIVE)), photo)
+
+
+@contextlib.contextmanager
+def serving(files: Mapping[str, bytes]) -> Iterator[Server]:
+    with Server(files, 0) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def server(site: Site) -> Iterator[Server]:
+    with serving(site) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +120,10 @@ def fill(window: browser.Browser, **values: Any) -> None:
         window.run(f"document.querySelector('#{name}').value = {str(value)!r}")
 
 
-def choose(window: browser.Browser, field: str, value: str) -> None:
+def choose(window: browser.Browser, field: str, value: object) -> None:
     """As a user does who picks an entry."""
     window.run(
-        f"const field = document.querySelector('#{field}'); field.value = {value!r};"
+        f"const field = document.querySelector('#{field}'); field.value = {str(value)!r};"
         "field.dispatchEvent(new Event('change'))"
     )
 
@@ -135,6 +151,46 @@ def test_nothing_is_asked_of_anybody_else(page: browser.Browser, server: Server)
     assert any("Content Security Policy" in message for message in page.errors())
 
 
+def test_nor_by_the_worker(window: browser.Browser, site: Site) -> None:
+    """It has the picture, and no worker from a file is bound by what a page says of itself."""
+    worker = b"""
+        self.onmessage = async ({ data: { id } }) => {
+            if (id === undefined) return;
+            const refused = new Promise((done) => {
+                self.addEventListener("securitypolicyviolation", (event) => done(event.blockedURI));
+                setTimeout(done, 2000, "nothing");
+            });
+            await fetch("https://127.0.0.1:9/").catch(() => {});
+            self.postMessage({ id, error: `refused: ${await refused}` });
+        };
+    """
+    with serving(ChainMap({"worker.js": worker}, site)) as server:
+        window.open(server.url)
+        assert settled(window) == "refused: https://127.0.0.1:9/"
+    assert complaints(window)
+
+
+def test_a_worker_that_cannot_be_loaded(window: browser.Browser, site: Site) -> None:
+    with serving(ChainMap({"worker.js": b"import './none.js'"}, site)) as server:
+        window.open(server.url)
+        assert settled(window) == "the worker could not be loaded"
+        choose(window, "rule", "deconv")
+        assert settled(window) == "the worker could not be loaded"
+    assert complaints(window)
+
+
+def test_before_any_photo(window: browser.Browser, site: Site) -> None:
+    facts = json.loads(site["net.json"]) | {"photo": None}
+    with serving(ChainMap({"net.json": json.dumps(facts).encode()}, site)) as server:
+        window.open(server.url)
+        window.wait("return document.querySelector('#status').textContent === 'ready'")
+        window.type("#maps", "\ue014\ue004")  # an arrow, Tab
+        assert complaints(window) == []
+        window.click("#start")
+        assert settled(window) == "open a photo first"
+    assert complaints(window)
+
+
 @pytest.mark.parametrize("rule", ["guided", "deconv", "gradient"])
 def test_a_unit(page: browser.Browser, net: Net, photo: Picture, rule: str) -> None:
     held = net.forward({net.input: net.preprocess(photo)}, end=END)[END][0]
@@ -157,6 +213,20 @@ def test_a_unit(page: browser.Browser, net: Net, photo: Picture, rule: str) -> N
     target = f"{target},{place}"
     wanted = oneiro.saliency(net, photo, target, rule=rule, reduce="colour", crop=False)
     check_alike(drawn(page, "#cause"), wanted)
+
+
+def test_maps_of_the_layer_before_choose_no_unit(page: browser.Browser) -> None:
+    page.run("document.querySelector('#layer').selectedIndex = 0")
+    page.run("""
+        document.querySelector('#layer').dispatchEvent(new Event('change'));
+        const box = document.querySelector('#maps').getBoundingClientRect();
+        const middle = { clientX: box.x + box.width / 2, clientY: box.y + box.height / 2 };
+        document.querySelector('#maps').dispatchEvent(new MouseEvent('click', middle));
+    """)
+    page.wait("return document.querySelector('#maps-caption').textContent.startsWith('64 maps')")
+    assert settled(page)
+    assert text(page, "#unit") == "A unit"
+    assert complaints(page) == []
 
 
 def test_saliency_of_a_class(page: browser.Browser, net: Net, photo: Picture) -> None:
@@ -199,9 +269,46 @@ def test_a_dream_can_be_stopped(page: browser.Browser) -> None:
     assert page.run("return document.querySelector('#save').disabled") is False
 
 
+def test_a_dream_that_is_stopped_twice_begins_no_other(page: browser.Browser) -> None:
+    fill(page, steps=500)
+    page.run("for (let k = 0; k < 3; k++) document.querySelector('#start').click()")
+    page.wait("return document.querySelector('#start').textContent === 'Dream'")
+    page.run("return new Promise((done) => setTimeout(done, 300))")
+    assert page.run("return document.querySelector('#progress').hidden")
+    assert page.run("return document.querySelector('#progress').value") < 0.5
+
+
+def test_a_dream_wants_all_its_numbers(page: browser.Browser) -> None:
+    assert page.run("return document.querySelector('#settings').checkValidity()")
+    fill(page, steps="")
+    assert not page.run("return document.querySelector('#settings').checkValidity()")
+    fill(page, steps=1, side=2048, scale=1.05)
+    page.run("document.querySelector('#scale').dispatchEvent(new Event('change'))")
+    assert page.run("return document.querySelector('#settings').checkValidity()")
+
+
+def test_a_dream_of_a_network_for_one_size(
+    window: browser.Browser, site: Site, photo: Picture, net_of: Callable[..., Net]
+) -> None:
+    """It dreams of what the network sees, and squeezes nothing."""
+    net = net_of(small.resize())
+    net.size = 26, 36
+    net.preprocessing = Preprocess(99.0, 0.01, "BGR")
+    runtime = {path[4:]: site[path] for path in site if path.startswith("ort/")}
+    with serving(Site(net, runtime, Picture(np.asarray(photo)[:52]))) as server:
+        window.open(server.url)
+        assert " ms" in settled(window)
+        choose(window, "layer", window.run("return document.querySelector('#layer').length - 1"))
+        fill(window, octaves=3, steps=1, step=0.01, jitter=0)
+        window.click("#start")
+        window.wait("return document.querySelector('#start').textContent === 'Dream'")
+        assert text(window, "#problem") == ""
+        np.testing.assert_allclose(drawn(window, "#dream"), drawn(window, "#photo"), atol=2)
+
+
 def test_a_photo_from_disk(page: browser.Browser, photo: Picture, tmp_path: Path) -> None:
-    small = Picture(np.asarray(photo)[:112, :56])
-    (tmp_path / "small.png").write_bytes(encoded(small, ".png"))
+    part = Picture(np.asarray(photo)[:112, :56])
+    (tmp_path / "small.png").write_bytes(encoded(part, ".png"))
     (tmp_path / "none.png").write_bytes(b"this is no picture")
     page.type("#file", str(tmp_path / "small.png"))
     page.wait("return document.querySelector('#octaves').value === '1'")
@@ -211,21 +318,98 @@ def test_a_photo_from_disk(page: browser.Browser, photo: Picture, tmp_path: Path
     assert said in "".join(complaints(page))
 
 
-def test_the_camera(page: browser.Browser) -> None:
-    before = drawn(page, "#photo")
-    page.click("#camera")
-    page.wait("return document.querySelector('#camera').ariaPressed === 'true'")
-    page.wait("return document.querySelector('#status').textContent.includes(' ms')")
+def test_the_middle_of_a_photo_that_is_transparent_or_turned(
+    page: browser.Browser, tmp_path: Path
+) -> None:
+    with Image.open(EXAMPLES / "two_dogs.jpg") as dogs:
+        part = dogs.crop((100, 200, 401, 200 + SIDE))
+    veil = Image.fromarray(np.arange(SIDE * 301, dtype=np.uint8).reshape(SIDE, 301))
+    part.putalpha(veil)
+    part.save(tmp_path / "transparent.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # it stands when it is turned to the right
+    turned = part.convert("RGB").transpose(Image.Transpose.ROTATE_90)
+    turned.save(tmp_path / "turned.jpg", exif=exif, quality=95, subsampling=0)
+    for name in ("transparent.png", "turned.jpg"):
+        wanted = np.asarray(oneiro.load_image(tmp_path / name))[:, 37 : 37 + SIDE]
+        before = page.run("return document.querySelector('#photo').toDataURL()")
+        page.type("#file", str(tmp_path / name))
+        page.wait(f"return document.querySelector('#photo').toDataURL() !== {before!r}")
+        check_alike(drawn(page, "#photo"), wanted)
+    assert complaints(page) == []
+
+
+def test_of_two_photos_the_one_that_was_opened_last_is_shown(
+    page: browser.Browser, photo: Picture, tmp_path: Path
+) -> None:
+    page.run("""
+        const make = createImageBitmap;
+        let pause = 500; // of the first
+        window.createImageBitmap = async (file) => {
+            const wait = new Promise((done) => setTimeout(done, pause));
+            pause = 0;
+            await wait;
+            return make(file);
+        };
+    """)
+    for name, picture in (("first", photo[::-1]), ("last", photo[:, ::-1])):
+        (tmp_path / f"{name}.png").write_bytes(encoded(Picture(picture), ".png"))
+        page.type("#file", str(tmp_path / f"{name}.png"))
+    page.run("return new Promise((done) => setTimeout(done, 1000))")
+    np.testing.assert_array_equal(drawn(page, "#photo"), photo[:, ::-1])
+
+
+def moves(page: browser.Browser) -> bool:
+    """Whether the camera's picture changes."""
     first = drawn(page, "#photo")
-    assert np.abs(first - before).mean() > 20
-    for _ in range(200):
-        if (drawn(page, "#photo") != first).any():
-            break
-    else:
-        raise AssertionError("the camera's picture does not move")
+    return any((drawn(page, "#photo") != first).any() for _ in range(200))
+
+
+@pytest.fixture
+def filmed(page: browser.Browser) -> Iterator[browser.Browser]:
+    """The page with the camera on; `tracks` are those that it was given."""
+    page.run("""
+        window.tracks = [];
+        const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        navigator.mediaDevices.getUserMedia = async (wish) => {
+            const stream = await ask(wish);
+            tracks.push(...stream.getTracks());
+            return stream;
+        };
+        for (let k = 0; k < 2; k++) document.querySelector('#camera').click();
+    """)
+    page.wait("return document.querySelector('#camera').ariaPressed === 'true'")
+    yield page
     page.click("#camera")
     assert page.run("return document.querySelector('#camera').ariaPressed") == "false"
+    assert page.run("return tracks.map((track) => track.readyState)") == ["ended", "ended"]
     assert complaints(page) == []
+
+
+def test_the_camera(filmed: browser.Browser, photo: Picture) -> None:
+    assert moves(filmed)
+    assert np.abs(drawn(filmed, "#photo") - photo).mean() > 20
+
+
+def test_a_class_stays_under_a_click(filmed: browser.Browser) -> None:
+    filmed.run("window.row = document.querySelector('#classes button')")
+    assert moves(filmed)
+    assert filmed.run("return row.isConnected")
+
+
+def test_another_provider_while_the_camera_runs(filmed: browser.Browser) -> None:
+    choose(filmed, "provider", "wasm")
+    assert moves(filmed)
+    assert text(filmed, "#problem") == ""
+
+
+def test_an_error_ends_the_camera(page: browser.Browser) -> None:
+    page.click("#camera")
+    page.wait("return document.querySelector('#camera').ariaPressed === 'true'")
+    page.run("document.querySelector('#layer').append(new Option('none', 'none'))")
+    choose(page, "layer", "none")
+    page.wait("return document.querySelector('#camera').ariaPressed === 'false'")
+    assert complaints(page)
 
 
 @pytest.mark.parametrize("width", [360, 800, 1280, 2000])
@@ -233,3 +417,11 @@ def test_nothing_sticks_out_at_any_width(page: browser.Browser, width: int) -> N
     page.resize(width, 900)
     assert page.run("return document.documentElement.scrollWidth") <= width
     page.resize(1400, 1200)
+
+
+def test_a_layer_that_is_picked_is_what_is_dreamt(page: browser.Browser) -> None:
+    assert page.run("return document.querySelector('#goal').value") == "favourite"
+    choose(page, "layer", "3")
+    name = page.run("return document.querySelector('#layer').selectedOptions[0].text")
+    shown = page.run("return document.querySelector('#goal').selectedOptions[0].text")
+    assert name.startswith(f"{shown} (")

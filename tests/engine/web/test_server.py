@@ -73,6 +73,7 @@ def test_what_cannot_be_made_is_told(server: Server) -> None:
 def test_other_sites_may_not_call_it_theirs(server: Server) -> None:
     """A name of somebody else's that points here (DNS rebinding)."""
     assert ask(server, "/", Host="evil.example")[0] == 403
+    assert ask(server, "/", Host="[")[0] == 403
     assert ask(server, "/", Host=f"localhost:{server.server_address[1]}")[0] == 200
 
 

@@ -92,6 +92,14 @@ def test_octaves(site: Site) -> None:
     np.testing.assert_allclose(found[0, [0, 0, -1], [0, -1, 0]], picture[0, [0, 0, -1], [0, -1, 0]])
 
 
+def test_to_look_for_a_file_makes_none() -> None:
+    """A server asks whether there is one, before it says what went wrong with it."""
+    site = Site(load("squeezenet1.1", device="cpu"), RUNTIME, None)
+    assert "models/guided/0.onnx" in site
+    assert "models/guided/999.onnx" not in site
+    assert not site.kept
+
+
 @pytest.fixture
 def fed(net_of: Callable[..., Net]) -> Callable[..., Net]:
     """fed(model): its Net, and a way to feed it."""
