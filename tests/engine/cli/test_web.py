@@ -28,7 +28,9 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_folder_for_any_server(told: Told, small_photo: Path) -> None:
-    code, said = told("web", small_photo, "--out", "site")
+    onnx.save(small.unet(), "own.onnx")
+    own = ("--model", "own.onnx", "--preprocess", "torch")
+    code, said = told("web", small_photo, *own, "--out", "site")
     assert code == 0
     assert re.fullmatch(
         r"wrote site \(\d\.\d MB\): python -m http\.server -d site shows it\n", said
@@ -37,7 +39,7 @@ def test_a_folder_for_any_server(told: Told, small_photo: Path) -> None:
     assert Path("site/photo.png").exists()
     assert Path("site/ort/ort.wasm.min.mjs").read_text().startswith("onnxruntime-web-1.")
     onnx.load("site/models/step/0.onnx", load_external_data=False)
-    assert told("web", "--out", "site") == (1, "oneiro: site is not empty: name a new folder\n")
+    assert told("web", *own, "--out", "site") == (1, "oneiro: site is not empty: name a new folder\n")
 
 
 @pytest.fixture
