@@ -2,6 +2,7 @@
 
 page.html, page.css  what is seen
 page.js              what its parts do
+source.js            where pictures come from
 dream.js             DeepDream by a model of a step
 picture.js           pictures as numbers, and on canvases
 network.js           questions to the worker

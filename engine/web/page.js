@@ -5,15 +5,19 @@ import { Network, integer, tensor, threads } from "./network.js";
 import {
   draw, drawMap, drawMaps, drawOver, drawSigned, middle, scaleOf, sides, whole,
 } from "./picture.js";
+import { Source } from "./source.js";
 
 const LARGEST = 5; // classes that are listed
 const FAVOURITE = "favourite"; // what the network dreams best, as the dream's goal
 const HINT = "A click on a map or the arrow keys show it here, and what in the picture causes it.";
 const part = (id) => document.getElementById(id);
 
+const source = new Source(() => {
+  part("camera").setAttribute("aria-pressed", String(source.live));
+});
+
 const net = await (await fetch("net.json")).json();
 let network; // that runs the models
-let image = null; // a bitmap, or the camera's video
 let seen = null; // what the network sees of it, as numbers
 let maps = null; // {layer, data, dims} that are shown, which lag behind the layer that is chosen
 let unit = null; // {channel, row, column} of the layer, -1 for all places
@@ -67,7 +71,7 @@ function look() {
       while (again) {
         again = false;
         try {
-          if (image) await lookOnce();
+          if (source.image) await lookOnce();
         } catch (error) {
           if (!again) throw error; // else what failed is asked anew
         }
@@ -81,7 +85,7 @@ function look() {
 
 async function lookOnce() {
   const [height, width] = net.size;
-  seen = middle(image, height, width, net.channels);
+  seen = middle(source.image, height, width, net.channels);
   await showPhoto();
   const layer = part("layer").value;
   const path = `models/activations/${layer}.onnx`;
@@ -244,7 +248,7 @@ function offerGoals() {
 }
 
 async function startDream() {
-  if (!image) throw new Error("open a photo first");
+  if (!source.image) throw new Error("open a photo first");
   const goal = part("goal").value;
   const name = goal === FAVOURITE ? FAVOURITE : part("layer").value;
   const path = `models/step/${name}.onnx`;
@@ -256,8 +260,8 @@ async function startDream() {
   const free = typeof height === "string";
   if (!free) settings.octaves = 1; // the model takes pictures of one size alone
   const base = free
-    ? whole(image, ...shrunk(), net.channels)
-    : middle(image, height, width, net.channels);
+    ? whole(source.image, ...shrunk(), net.channels)
+    : middle(source.image, height, width, net.channels);
   const canvas = part("dream");
   draw(canvas, base);
   canvas.hidden = false;
@@ -271,7 +275,7 @@ async function startDream() {
 
 /** Height and width of the picture with its longer side as asked, or its own if that is less. */
 function shrunk() {
-  const [across, down] = sides(image);
+  const [across, down] = sides(source.image);
   const factor = Math.min(1, part("side").valueAsNumber / Math.max(across, down));
   return [Math.max(1, Math.round(down * factor)), Math.max(1, Math.round(across * factor))];
 }
@@ -296,68 +300,25 @@ function save() {
 
 // ---- where pictures come from
 
-let turns = 0; // pictures that were asked for: one that comes after a later one is not taken
-
 async function open(file) {
-  const turn = ++turns;
-  const bitmap = await createImageBitmap(file).catch(() => {
-    throw new Error(`${file.name ?? "the photo"} is no picture that this browser knows`);
-  });
-  if (turn !== turns) {
-    release(bitmap);
-    return;
-  }
-  take(bitmap);
+  if (!(await source.open(file))) return; // another was asked for meanwhile
   chosen = null;
   offerOctaves();
   await look();
 }
 
-async function startCamera() {
-  if (!navigator.mediaDevices) {
-    throw new Error("browsers give a camera to https and localhost alone");
-  }
-  const turn = ++turns;
-  const stream = await navigator.mediaDevices.getUserMedia({ video: true }).catch((error) => {
-    throw new Error(`the camera cannot be had: ${error.message}`);
-  });
-  const video = document.createElement("video");
-  video.playsInline = true; // or telephones show nothing but it
-  video.srcObject = stream;
-  await video.play();
-  if (turn !== turns) {
-    release(video);
-    return;
-  }
-  take(video);
+async function watch() {
+  if (!(await source.start())) return;
   offerOctaves();
+  const video = source.image;
   try {
-    while (image === video) {
+    while (source.image === video) {
       await look();
       await new Promise(requestAnimationFrame);
     }
   } finally {
-    if (image === video) stopCamera();
+    if (source.image === video) source.stop();
   }
-}
-
-function stopCamera() {
-  const still = new OffscreenCanvas(...sides(image));
-  still.getContext("2d").drawImage(image, 0, 0);
-  take(still); // the last frame stays
-}
-
-/** Looks at another image from now on. */
-function take(other) {
-  release(image);
-  image = other;
-  part("camera").setAttribute("aria-pressed", String(image instanceof HTMLVideoElement));
-}
-
-/** Ends a camera; gives back what a photo holds, which may be hundreds of megabytes. */
-function release(old) {
-  if (old instanceof HTMLVideoElement) old.srcObject.getTracks().forEach((track) => track.stop());
-  if (old instanceof ImageBitmap) old.close();
 }
 
 // ---- the page itself
@@ -369,8 +330,8 @@ function wire() {
     return file && open(file);
   });
   part("camera").onclick = told(() => {
-    if (!(image instanceof HTMLVideoElement)) return startCamera();
-    stopCamera();
+    if (!source.live) return watch();
+    source.stop();
     return look();
   });
   part("provider").onchange = told(() => {
@@ -431,7 +392,7 @@ function wire() {
       part("progress").hidden = true;
     }
   });
-  part("side").onchange = part("scale").onchange = () => image && offerOctaves();
+  part("side").onchange = part("scale").onchange = () => source.image && offerOctaves();
   part("save").onclick = save;
   document.ondragover = (event) => {
     event.preventDefault();

@@ -29,7 +29,8 @@ from ..target import score_blob
 from ..transform import zoomed
 
 PAGE = (
-    "index.html", "page.css", "page.js", "dream.js", "picture.js", "network.js", "worker.js",
+    "index.html", "page.css", "page.js", "source.js", "dream.js", "picture.js", "network.js",
+    "worker.js",
 )  # fmt: skip
 LOOKS = ("activations", "gradient", "guided", "deconv")  # at a layer, for pictures of one size
 FOLLOWERS = ("BatchNormalization",)  # layers that, as rectifiers do, only finish a map

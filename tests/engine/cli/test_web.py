@@ -39,7 +39,8 @@ def test_a_folder_for_any_server(told: Told, small_photo: Path) -> None:
     assert Path("site/photo.png").exists()
     assert Path("site/ort/ort.wasm.min.mjs").read_text().startswith("onnxruntime-web-1.")
     onnx.load("site/models/step/0.onnx", load_external_data=False)
-    assert told("web", *own, "--out", "site") == (1, "oneiro: site is not empty: name a new folder\n")
+    code, said = told("web", *own, "--out", "site")
+    assert (code, said) == (1, "oneiro: site is not empty: name a new folder\n")
 
 
 @pytest.fixture
