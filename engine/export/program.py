@@ -51,8 +51,9 @@ def export(
     The model takes a picture (1, h, w, 3) of 0..255, RGB, in `pixels` "float32" or "uint8", and
     prepares it as the net wants it; with `input="net"` it takes what the net takes. With `size`
     (h, w) it takes pictures of that size alone, which some layers need (Resize, auto_pad SAME with
-    strides) and some runtimes like. `smooth` blurs the gradients of steps, in pixels. Its inputs,
-    its outputs and its recipe are written in it.
+    strides) and some runtimes like; a dream's octaves that are too small for the blob get a border
+    then, as in deepdream. `smooth` blurs the gradients of steps, in pixels. Its inputs, its outputs
+    and its recipe are written in it.
 
     Raises ArgumentError and ModelError.
     """
