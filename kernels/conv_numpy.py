@@ -212,7 +212,9 @@ class Axis:
     def phases(self, first: int, count: int, origin: int) -> list[Phase]:
         """Of `count` places from `first` on; messages begin with what the output `origin` tells."""
         found = []
-        for phase in range(self.stride):
+        # a stride may be longer than the picture, which then has places in few of its phases
+        begun = range(self.before, self.before + min(self.size, self.stride))
+        for phase in sorted({place % self.stride for place in begun}):
             taps = [k for k in range(self.length) if k * self.dilation % self.stride == phase]
             tap = taps[0] if taps else 0
             place = self.stride * first + phase - self.before

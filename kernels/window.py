@@ -80,6 +80,22 @@ class Window(NamedTuple):
             after.append(max(0, (count - 1) * stride + span - size - before))
         return self._replace(pads=(*self.before, *after), ceil=False)
 
+    def within(self, spatial: Sequence[Any]) -> Window:
+        """The same windows: where there is room for one, its stride ends with the padded picture.
+
+        So what is laid out in steps of strides takes no more than that. Sizes that are not known
+        leave a stride as it is.
+        """
+        if len(spatial) != self.rank:
+            return self  # `sizes` refuses it
+        strides = tuple(
+            min(stride, max(1, size + before + after)) if isinstance(size, int) else stride
+            for size, before, after, stride in zip(
+                spatial, self.before, self.after, self.strides, strict=True
+            )
+        )
+        return self._replace(strides=strides)
+
     def padding(self, spatial: Sequence[int]) -> list[tuple[int, int]]:
         """Pairs for np.pad, all axes of an array: as far as the last window reaches."""
         pairs = [(0, 0), (0, 0)]
@@ -194,7 +210,7 @@ def automatic(window: Window, shape: Sequence[Any], auto_pad: str) -> Window:
     elif auto_pad != "NOTSET":
         window = same_pads(window, shape[2:], upper=auto_pad == "SAME_UPPER")
     check_border(shape, window)
-    return window
+    return window.within(shape[2:])
 
 
 def check_auto_pad(auto_pad: str) -> None:

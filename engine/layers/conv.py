@@ -90,9 +90,10 @@ class ConvTranspose(Filters):
         sliding = self.sliding(x, w, b, channels)
         if x.shape[1] != w.shape[0]:
             raise ValueError(f"{w.shape[0]} filters do not fit a bottom of {x.shape[1]} channels")
-        self.window, sizes = self.geometry(sliding, x.shape[2:])
+        window, sizes = self.geometry(sliding, x.shape[2:])
         self.shape = (x.shape[0], channels, *sizes)
-        check_border(self.shape, self.window)
+        check_border(self.shape, window)
+        self.window = window.within(sizes)
         y = conv_backward(x, w, self.shape, self.window, self.group)
         return y if b is None else y + b.reshape(-1, *(1,) * len(sizes))
 

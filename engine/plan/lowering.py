@@ -9,6 +9,7 @@ from oneiro.kernels.dispatch import Array
 from oneiro.kernels.symbol import Call
 
 from ..call import arguments, reads
+from .filter import named
 from .fold import Folding
 from .fusion import Joined, Joining, joined, parts
 from .placement import placed_in_runtime, regrouped
@@ -28,7 +29,7 @@ def lowered(
 
     names = list(results)
     folding = Folding(remade(calls, names), constants, names)
-    calls, held = folding.remaining(), folding.constants
+    calls, held = named(folding.remaining(), folding.constants)
     if precision != "exact":
         calls, held = by_winograd(calls, held)
     calls, held = separated(calls, held)

@@ -45,12 +45,16 @@ def separated(
 
 
 def is_depthwise(call: Call) -> bool:
-    """Is it a convolution of two axes that gives each channel a filter of its own?"""
+    """Is it a convolution of two axes that gives each channel a filter of its own?
+
+    Its windows have no gaps between them: what a kernel lays out is of the size of the filter.
+    """
     if call.function not in CONVOLUTIONS:
         return False
     x, w, _, window, group = call.args
     alike = x.dims[1] == group == w.dims[0] and w.dims[1] == 1
-    return group > 1 and alike and window.rank == 2 and is_single(x, w, call.results[0])
+    near = all(stride <= side for stride, side in zip(window.strides, window.kernel, strict=True))
+    return group > 1 and alike and window.rank == 2 and near and is_single(x, w, call.results[0])
 
 
 def is_single(*values: Symbol) -> bool:

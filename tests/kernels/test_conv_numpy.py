@@ -82,6 +82,19 @@ def test_any_window(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
         np.testing.assert_allclose(found, wanted, atol=1e-12)
 
 
+@pytest.mark.parametrize("pads", [(0, 0, 0, 0), (3, 5, 1, 2)])
+def test_strides_far_longer_than_the_picture(pads: tuple[int, ...]) -> None:
+    """As a hostile file may have them: the time they take is that of the picture."""
+    random = np.random.default_rng(0)
+    window = sliding_window((2, 3), (1 << 40, 1 << 50), pads)
+    x = random.normal(size=(1, 4, 5, 7))
+    w = random.normal(size=(6, 2, 2, 3))
+    y = conv(x, w, None, window, 2)
+    assert y.shape == (1, 6, 1, 1)
+    found = conv_backward(y, w, x.shape, window, 2)
+    np.testing.assert_allclose(found, back_directly(y, w, x.shape, window, 2), atol=1e-12)
+
+
 def test_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     cut_small(monkeypatch)
     random = np.random.default_rng(0)

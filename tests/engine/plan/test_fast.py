@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from oneiro.plan.fast import Fast
 from oneiro.trace import Program
 from oracle import light, small
 from oracle.measure import difference, distance, medians
+from oracle.notation import network
 
 pytest.importorskip("numba", reason="the fast executor compiles its kernels")
 pytest.importorskip("onnxruntime", reason="the fast executor convolves in onnxruntime")
@@ -254,6 +256,27 @@ def test_a_net_of_doubles_takes_numpy(net_of: Callable[..., Net]) -> None:
     plan = Plan(net, lambda net, x: {"y": 2 * x}, x=(np.float64, (2, 3)))
     assert plan(x=np.ones((2, 3)))["y"].dtype == np.float64
     assert not isinstance(plan.run, Fast)
+
+
+@pytest.mark.parametrize("stride", [2, 1 << 40])
+@pytest.mark.parametrize(
+    "last",
+    [
+        "y = LpPool <kernel_shape = [3, 2], strides = [S, S]> (r)",
+        "y = MaxPool <kernel_shape = [3, 2], strides = [S, S]> (r)",
+        "y = Conv <group = 3, strides = [S, S]> (r, depthwise)",
+        "y = ConvTranspose <group = 3, strides = [S, S]> (m, depthwise)",
+    ],
+)
+def test_windows_of_any_stride(tmp_path: Path, last: str, stride: int) -> None:
+    """Those with filters of their own, and strides as a hostile file may have them."""
+    weights = np.random.default_rng(0).normal(size=(3, 1, 3, 2)).astype(np.float32)
+    nodes = f"r = Relu (x)\n m = GlobalMaxPool (r)\n {last.replace('S', str(stride))}"
+    model = network(nodes, **({"depthwise": weights} if "depthwise" in last else {}))
+    onnx.save(model, tmp_path / "model.onnx")
+    net = Net(tmp_path / "model.onnx", executor="fast")
+    net.preprocessing = Preprocess(mean=128, scale=1 / 128)
+    assert max(errors(net, gradient("y", "gradient"), 1, (13, 18)).values()) < 1e-5
 
 
 def test_filters_made_by_the_program(nets: Callable[..., tuple[Net, str]]) -> None:
