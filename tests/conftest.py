@@ -23,6 +23,9 @@ if importlib.util.find_spec("platformdirs") is None:
     os.environ.setdefault("ONEIRO_CACHE", str(Path(tempfile.gettempdir()) / "oneiro-cache"))
 
 
+SHARED = Path(__file__).parents[2] / "shared" / "models"  # beside the repository
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Run the whole suite on all cores, where xdist is installed and -n does not say otherwise."""
@@ -98,6 +101,21 @@ def walker() -> Iterator[ModuleType]:
     torch.set_num_threads(1)
     yield walker
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def trained() -> Callable[[str], Path]:
+    """trained("googlenet"): its file; skips where that is neither embedded nor at hand."""
+    from oneiro.models import registry
+
+    def find(name: str) -> Path:
+        folder = registry.FOLDER if name == "squeezenet1.1" else SHARED
+        path = folder / f"{name}.onnx"
+        if not path.exists():
+            pytest.skip(f"{path.name} is not part of the repository")
+        return path
+
+    return find
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from oneiro.cli import web
 from oneiro.kernels.dispatch import DeviceError, imported_cupy
 from oneiro.models import download, registry
 from oneiro.report import part
+from oneiro.web.server import Server
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text("utf-8") if (ROOT / "README.md").exists() else ""
@@ -103,7 +104,7 @@ def run(command: str, folder: Path) -> None:
         if words[0] == "web":  # a page that no browser opens, until Ctrl-C
             patch.setattr(download, "fetch", lambda archive: archive.file)
             patch.setattr(web, "unpacked", lambda path: {"ort.wasm.min.mjs": b"none"})
-            patch.setattr(web.Server, "serve_forever", lambda server: None)
+            patch.setattr(Server, "serve_forever", lambda server: None)
         code: object = 0
         try:
             cli.main()

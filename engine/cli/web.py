@@ -13,7 +13,7 @@ from .. import load
 from ..error import ArgumentError
 from ..file import check_folder
 from ..image import load_image
-from ..web import ARCHIVE, Server, Site, unpacked
+from ..web import ARCHIVE, Site, unpacked
 from .console import say, tell
 from .group import commands
 from .loading import EMBEDDED, unfed
@@ -44,6 +44,8 @@ def web_command(
     browser, by onnxruntime-web, which is fetched once (33 MB): no picture leaves the machine.
     """
     from oneiro.models import download
+
+    from ..web.server import Server
 
     name = model or EMBEDDED
     if out is not None:

@@ -119,6 +119,7 @@ def filled(about: Subject, title: str, sections: list[Section], recipe: Recipe) 
     template, style, script = (
         files.joinpath(name).read_text("utf-8") for name in ("page.html.j2", "page.css", "page.js")
     )
+    theme = importlib.resources.files("oneiro").joinpath("theme.css").read_text("utf-8")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -136,7 +137,7 @@ def filled(about: Subject, title: str, sections: list[Section], recipe: Recipe) 
         rows=[layer(row, most) for row in found.rows],
         sections=sections,
         recipe=json.dumps(recipe, indent=1, sort_keys=True, ensure_ascii=False),
-        style=Markup(style),
+        style=Markup(theme + style),
         script=Markup(script),
         digest=digest,
         signed=Markup(gradient(diverging, -1)),

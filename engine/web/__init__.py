@@ -10,5 +10,4 @@ worker.js            runs models by onnxruntime-web
 """
 
 from .archive import ARCHIVE as ARCHIVE, unpacked as unpacked
-from .server import Server as Server
 from .site import Site as Site

@@ -125,12 +125,16 @@ async function showClasses() {
     if (!list.children[place]) list.append(classRow());
     const row = list.children[place].firstChild;
     const [name, share, bar] = row.children;
-    name.textContent = net.classes[k] ?? `class ${k}`;
+    name.textContent = className(k);
     share.textContent = `${(100 * chances[k]).toFixed(1)} %`;
     bar.value = chances[k];
     row.value = k;
     row.setAttribute("aria-pressed", String(k === chosen));
   }
+}
+
+function className(k) {
+  return net.classes[k] ?? `class ${k}`;
 }
 
 /** A row for a class. It stays as classes change: a click may last longer than a camera's frame. */
@@ -173,9 +177,8 @@ async function showPhoto() {
   const found = await network.run("models/saliency.onnx", feeds);
   const which = Number(found.chosen.data[0]);
   drawOver(part("photo"), found.map.data, seen, net.ramps.sequential);
-  const name = net.classes[which] ?? `class ${which}`;
   part("photo-caption").textContent =
-    `How much each pixel moves the score of ${name}. A click goes back.`;
+    `How much each pixel moves the score of ${className(which)}. A click goes back.`;
 }
 
 function choose(which) {

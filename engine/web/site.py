@@ -63,6 +63,7 @@ class Site(Mapping[str, bytes]):
             self.weights.keep(stored(np.asarray(array)).tobytes())
         self.makers: dict[str, Callable[[], bytes]] = {
             **{name: partial(shipped, name) for name in PAGE},
+            "theme.css": partial(shipped, "theme.css", "oneiro"),
             **{f"ort/{name}": partial(bytes, content) for name, content in runtime.items()},
             "weights": file.getvalue,
             "net.json": json.dumps(self.facts(photo)).encode,
@@ -191,7 +192,7 @@ def zoom_model(net: Net) -> Any:
     return export_program(net, program, picture=picture, size=(np.int64, (2,)))
 
 
-def shipped(name: str) -> bytes:
-    """A file of the page as it lies beside this one."""
+def shipped(name: str, package: str = "oneiro.web") -> bytes:
+    """A file of the page as it lies in a package."""
     source = "page.html" if name == "index.html" else name
-    return importlib.resources.files(__package__).joinpath(source).read_bytes()
+    return importlib.resources.files(package).joinpath(source).read_bytes()

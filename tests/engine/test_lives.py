@@ -22,14 +22,12 @@ from oneiro import (
 )
 from oneiro.ascent import image_gradient
 from oneiro.call import run
-from oneiro.models import registry
 from oneiro.objective import channel, guide, l2
 from oneiro.trace import Program
 from oracle import light, small
 from oracle.measure import distance, medians
 from oracle.runtime import session
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "models"
 RULES = ("gradient", "guided", "deconv")
 PROGRAMS = (*RULES, "step")
 
@@ -80,14 +78,15 @@ class Case(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+def case(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    trained: Callable[[str], Path],
+) -> Case:
     gc.collect()  # the last one's weights hang in the rings that symbols make
     name = request.param
     if name in REAL:
-        file = (registry.FOLDER if name == "squeezenet1.1" else SHARED) / f"{name}.onnx"
-        if not file.exists():
-            pytest.skip(f"{name}.onnx is not part of the repository")
-        return Case(oneiro.load(file), REAL[name], ((65, 94), (71, 93)))
+        return Case(oneiro.load(trained(name)), REAL[name], ((65, 94), (71, 93)))
     if name in small.MODELS:
         build, end = small.MODELS[name]
         model, scale = build(), 1 / 128

@@ -17,6 +17,7 @@ import pytest
 
 from oneiro.error import ModelError
 from oneiro.models import Entry, download, registry
+from oracle.server import serving
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 
@@ -66,13 +67,9 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(Server()) as server:
         yield server
         server.go_on.set()
-        server.shutdown()
-        thread.join()
 
 
 Published = Callable[..., Entry]

@@ -12,6 +12,7 @@ import onnx
 import pytest
 
 from oneiro.cli import web
+from oneiro.web.server import Server
 from oracle import small
 
 PHOTO = 60, 40
@@ -59,7 +60,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         thread.join()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(web.Server, "serve_forever", serve)
+    monkeypatch.setattr(Server, "serve_forever", serve)
     return answers
 
 

@@ -1,6 +1,7 @@
 """Each question, asked of nine real topologies and of three trained networks."""
 
 import gc
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,6 @@ import oneiro
 from oneiro import Net, Preprocess, dream_step, export
 from oneiro.ascent import image_gradient
 from oneiro.methods.grad_cam import cam_program, named_maps
-from oneiro.models import registry
 from oneiro.objective import l2
 from oneiro.probe import Probe
 from oneiro.size import accepted_size
@@ -24,7 +24,6 @@ from oracle.runtime import session
 
 pytest.importorskip("onnxruntime", reason="it judges what is exported")
 
-SHARED = Path(__file__).parents[3].parent / "shared" / "models"
 TRAINED = {  # and the blob that is climbed
     "squeezenet1.1": "fire5/concat",
     "googlenet": "inception_4c/output",
@@ -56,13 +55,15 @@ def classifying(name: str) -> onnx.ModelProto:
 
 
 @pytest.fixture(scope="module", params=[*light.NAMES, *TRAINED])
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+def case(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    trained: Callable[[str], Path],
+) -> Case:
     gc.collect()  # the last one's weights hang in the rings that symbols make
     name = request.param
     if name in TRAINED:
-        path = (registry.FOLDER if name == "squeezenet1.1" else SHARED) / f"{name}.onnx"
-        if not path.exists():
-            pytest.skip(f"there is no {path.name} beside the repository")
+        path = trained(name)
         way = {} if name == "squeezenet1.1" else {"preprocess": "tf"}
         return Case(oneiro.load(path, device="cpu", executor="numpy", **way), TRAINED[name])
     path = tmp_path_factory.mktemp("light") / f"{name}.onnx"

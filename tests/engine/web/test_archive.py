@@ -4,7 +4,6 @@ import hashlib
 import http.server
 import io
 import tarfile
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from oneiro import ModelError
 from oneiro.models import download
 from oneiro.web import ARCHIVE, unpacked
 from oneiro.web.archive import FILES
+from oracle.server import serving
 
 
 def packed(*names: str) -> bytes:
@@ -57,17 +57,13 @@ def test_it_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         def log_message(self, *_: Any) -> None:
             """Keep quiet."""
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(http.server.HTTPServer(("127.0.0.1", 0), Answer)) as server:
         published = ARCHIVE._replace(
             bytes=len(content),
             sha256=hashlib.sha256(content).hexdigest(),
             urls=(f"http://127.0.0.1:{server.server_address[1]}/ort.tgz",),
         )
         paths = {download.fetch(published) for _ in range(2)}
-        server.shutdown()
-        thread.join()
     assert asked == ["/ort.tgz"]
     assert paths == {tmp_path / ARCHIVE.file}
     assert paths.pop().read_bytes() == content

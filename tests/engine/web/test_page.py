@@ -1,14 +1,12 @@
 """The page in a browser: a real network, a real photo, and what Python makes of it."""
 
 import base64
-import contextlib
 import io
 import json
 import os
 import re
-import threading
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +18,10 @@ import oneiro
 from oneiro import Net, Picture, Preprocess
 from oneiro.image import encoded
 from oneiro.models import download
-from oneiro.web import ARCHIVE, Server, Site, unpacked
+from oneiro.web import ARCHIVE, Site, unpacked
+from oneiro.web.server import Server
 from oracle import browser, small
+from oracle.server import serving
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 SIDE = 227  # of the photo: as the network takes it, so that browsers resample nothing
@@ -49,21 +49,9 @@ def site(net: Net, photo: Picture) -> Site:
     return Site(net, unpacked(download.fetch(ARCHIVE)), photo)
 
 
-@contextlib.contextmanager
-def serving(files: Mapping[str, bytes]) -> Iterator[Server]:
-    with Server(files, 0) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.fixture(scope="module")
 def server(site: Site) -> Iterator[Server]:
-    with serving(site) as server:
+    with serving(Server(site, 0)) as server:
         yield server
 
 
@@ -164,14 +152,14 @@ def test_nor_by_the_worker(window: browser.Browser, site: Site) -> None:
             self.postMessage({ id, error: `refused: ${await refused}` });
         };
     """
-    with serving(ChainMap({"worker.js": worker}, site)) as server:
+    with serving(Server(ChainMap({"worker.js": worker}, site), 0)) as server:
         window.open(server.url)
         assert settled(window) == "refused: https://127.0.0.1:9/"
     assert complaints(window)
 
 
 def test_a_worker_that_cannot_be_loaded(window: browser.Browser, site: Site) -> None:
-    with serving(ChainMap({"worker.js": b"import './none.js'"}, site)) as server:
+    with serving(Server(ChainMap({"worker.js": b"import './none.js'"}, site), 0)) as server:
         window.open(server.url)
         assert settled(window) == "the worker could not be loaded"
         choose(window, "rule", "deconv")
@@ -181,7 +169,7 @@ def test_a_worker_that_cannot_be_loaded(window: browser.Browser, site: Site) -> 
 
 def test_before_any_photo(window: browser.Browser, site: Site) -> None:
     facts = json.loads(site["net.json"]) | {"photo": None}
-    with serving(ChainMap({"net.json": json.dumps(facts).encode()}, site)) as server:
+    with serving(Server(ChainMap({"net.json": json.dumps(facts).encode()}, site), 0)) as server:
         window.open(server.url)
         window.wait("return document.querySelector('#status').textContent === 'ready'")
         window.type("#maps", "\ue014\ue004")  # an arrow, Tab
@@ -295,7 +283,7 @@ def test_a_dream_of_a_network_for_one_size(
     net.size = 26, 36
     net.preprocessing = Preprocess(99.0, 0.01, "BGR")
     runtime = {path[4:]: site[path] for path in site if path.startswith("ort/")}
-    with serving(Site(net, runtime, Picture(np.asarray(photo)[:52]))) as server:
+    with serving(Server(Site(net, runtime, Picture(np.asarray(photo)[:52])), 0)) as server:
         window.open(server.url)
         assert " ms" in settled(window)
         choose(window, "layer", window.run("return document.querySelector('#layer').length - 1"))

@@ -1,13 +1,13 @@
 """The server: to browsers on this machine, files as they are."""
 
 import http.client
-import threading
 from collections.abc import Iterator, Mapping
 
 import pytest
 
 from oneiro import ArgumentError, ModelError
-from oneiro.web import Server
+from oneiro.web.server import Server
+from oracle.server import serving
 
 
 class Files(dict[str, bytes]):
@@ -25,12 +25,8 @@ FILES = Files({
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with Server(FILES, 0) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(Server(FILES, 0)) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def ask(server: Server, path: str, **headers: str) -> tuple[int, Mapping[str, str], bytes]:
